@@ -1,0 +1,1 @@
+"""A SOAR engine: alerts in, playbooks run, everything done can be taken back."""

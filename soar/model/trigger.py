@@ -1,0 +1,78 @@
+"""What makes a playbook fire: a detection in the shape of a Sigma rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Scalar = str | int | float | bool | None
+
+Operator = Literal[
+    "equals", "contains", "startswith", "endswith", "re", "cidr", "exists", "fieldref", "lt", "lte", "gt", "gte"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTest:
+    """`field|modifier|modifier: values`, parsed and checked."""
+
+    field: str
+    operator: Operator
+    values: tuple[Scalar, ...]
+    every: bool = False
+    """`all`: each value must hold, not just one."""
+    negated: bool = False
+    """`neq`."""
+    cased: bool = False
+    key: str = ""
+    """As the author wrote it, for traces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Alternatives (OR) of tests that must all hold (AND)."""
+
+    name: str
+    alternatives: tuple[tuple[FieldTest, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A selection of that name holds."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    operand: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    operands: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    operands: tuple[Condition, ...]
+
+
+Condition = Name | Not | And | Or
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Named selections and the condition that joins them."""
+
+    selections: tuple[Selection, ...]
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """When a playbook runs. Without a detection it runs by hand only."""
+
+    detection: Detection | None = None
+    sources: frozenset[str] = field(default_factory=frozenset)
+    """Names of the sources it listens to; empty for all."""
