@@ -1,0 +1,1 @@
+"""Connectors that ship with the engine: one folder for each system we act on or hear from."""
