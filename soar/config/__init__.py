@@ -1,0 +1,32 @@
+"""The settings of one installation: `soar.yaml`, and `SOAR_*` of the environment over it."""
+
+from soar.config.document import Document, read_document
+from soar.config.load import load_settings
+from soar.config.settings import (
+    AuthSettings,
+    ConnectionSettings,
+    EgressSettings,
+    ExecutionSettings,
+    LimitSettings,
+    PersonSettings,
+    RateLimit,
+    Settings,
+    SourceSettings,
+    duration,
+)
+
+__all__ = [
+    "AuthSettings",
+    "ConnectionSettings",
+    "Document",
+    "EgressSettings",
+    "ExecutionSettings",
+    "LimitSettings",
+    "PersonSettings",
+    "RateLimit",
+    "Settings",
+    "SourceSettings",
+    "duration",
+    "load_settings",
+    "read_document",
+]
