@@ -18,6 +18,7 @@
     - OutcomeUnknown            sent, and no answer: verify before anything else
   + ExecutionError
     - ExpressionFailed
+      . ExpressionSyntax        it cannot even be read
     - UndoFailed
   + StoreError
     - StoreUnavailable          could not be written; nothing was kept
@@ -26,6 +27,7 @@
     - Conflict                  the row is no longer in the state this needs
     - TargetBusy                the target is being lifted at this moment: wait
     - NotFound
+    - CursorInvalid             the page asked for does not follow any page
     - SchemaOutOfDate
 """
 
@@ -164,6 +166,28 @@ class ExpressionFailed(ExecutionError):
     """An expression or template gave an error instead of a value."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong in an expression or a template, found before it ever runs."""
+
+    message: str
+    remedy: str = ""
+    line: int = 1
+    """Its line within the text, from 1."""
+    word: str = ""
+    """The piece of the text it is about, to find its column by."""
+    path: tuple[str | int, ...] = ()
+    """Keys and places inside a value, down to the text."""
+
+
+class ExpressionSyntax(ExpressionFailed):
+    """An expression or template cannot be read, or uses what none may use; every fault is listed."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(fault.message for fault in faults))
+        self.faults = tuple(faults)
+
+
 class UndoFailed(ExecutionError):
     """A containment could not be lifted."""
 
@@ -194,6 +218,10 @@ class TargetBusy(StoreError):
 
 class NotFound(StoreError):
     """No row has that id."""
+
+
+class CursorInvalid(StoreError):
+    """A list was asked for the page after a row that no page ended with."""
 
 
 class SchemaOutOfDate(StoreError):

@@ -1,0 +1,82 @@
+"""Values of a playbook: nested data whose texts may hold templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from soar.errors import ExpressionFailed, ExpressionSyntax, Fault
+from soar.expression.compile import CompiledExpression, CompiledText, Scope, compile_text
+
+_Path = tuple[str | int, ...]
+_Part = Any
+"""A compiled text, a dict or list of parts, or plain data."""
+
+
+class CompiledValue:
+    """Data with its templates compiled."""
+
+    __slots__ = ("_part", "references", "source")
+
+    def __init__(self, source: Any, part: _Part, references: frozenset[tuple[str, ...]]) -> None:
+        self.source = source
+        self.references = references
+        self._part = part
+
+    def render(self, scope: Scope) -> Any:
+        """Data of its own: nothing in it is shared with the playbook, so nobody can change the playbook by it."""
+        return _render(self._part, scope, ())
+
+
+def _render(part: _Part, scope: Scope, path: _Path) -> Any:
+    if isinstance(part, CompiledExpression | CompiledText):
+        try:
+            return part.evaluate(scope)
+        except ExpressionFailed as error:
+            if not path:
+                raise
+            raise ExpressionFailed(f"{spell_place(path)}: {error}") from None
+    if isinstance(part, dict):
+        return {key: _render(below, scope, (*path, key)) for key, below in part.items()}
+    if isinstance(part, list):
+        return [_render(below, scope, (*path, place)) for place, below in enumerate(part)]
+    return part
+
+
+def spell_place(path: _Path) -> str:
+    """A place inside a value, for people: `body.fields[0]`."""
+    first, *rest = path
+    return str(first) + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in rest)
+
+
+def compile_value(source: Any) -> CompiledValue:
+    """Nested data with templates; a text that is one whole `{{ x }}` yields the object itself.
+
+    Raises:
+        ExpressionSyntax: with every fault of every text, each with its path inside the value.
+    """
+    faults: list[Fault] = []
+    references: set[tuple[str, ...]] = set()
+    part = _compile(source, (), faults, references)
+    if faults:
+        raise ExpressionSyntax(faults)
+    return CompiledValue(source, part, frozenset(references))
+
+
+def _compile(source: Any, path: _Path, faults: list[Fault], references: set[tuple[str, ...]]) -> _Part:
+    if isinstance(source, str):
+        try:
+            compiled = compile_text(source)
+        except ExpressionSyntax as error:
+            faults += [replace(fault, path=path) for fault in error.faults]
+            return source
+        if compiled is None:
+            return source
+        references |= compiled.references
+        return compiled
+    if isinstance(source, Mapping):
+        return {key: _compile(below, (*path, key), faults, references) for key, below in source.items()}
+    if isinstance(source, list | tuple):
+        return [_compile(below, (*path, place), faults, references) for place, below in enumerate(source)]
+    return source
