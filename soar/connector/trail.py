@@ -1,0 +1,51 @@
+"""What one call has done so far: the difference between 'nothing happened' and 'it may have'."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from soar.connector.egress import Egress
+
+
+@dataclass(slots=True)
+class Trail:
+    """One call of an action, of its verify or of its undo, while it is under way."""
+
+    egress: Egress
+    changes: bool
+    """False for a reading action and for every verify: nothing they send can change anything."""
+    key: str = ""
+    changed: bool = False
+    """A request that may have changed something has left this process."""
+    numbered: int = 0
+    """How many requests carried an Idempotency-Key so far."""
+
+    def next_key(self) -> str:
+        """The Idempotency-Key of the next changing request: the call's own, then `-2`, `-3`, ..."""
+        self.numbered += 1
+        return self.key if self.numbered == 1 else f"{self.key}-{self.numbered}"
+
+
+@dataclass(slots=True)
+class Sending:
+    """One HTTP request of a call. A connection found for it means that bytes may have left."""
+
+    changes: bool
+    reached: bool = False
+
+
+current_trail: Final[ContextVar[Trail | None]] = ContextVar("current_trail", default=None)
+current_sending: Final[ContextVar[Sending | None]] = ContextVar("current_sending", default=None)
+
+
+def connection_found() -> None:
+    """Note that the running request has a connection: from here on it counts as sent."""
+    trail, sending = current_trail.get(), current_sending.get()
+    if sending is not None:
+        sending.reached = True
+    if trail is not None and trail.changes and (sending is None or sending.changes):
+        trail.changed = True
+
