@@ -1,0 +1,40 @@
+"""What all tests share: no settings from the shell, and skips that fail where every part must be there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+REQUIRED = os.environ.get("SOAR_PARTS_REQUIRED") == "1"
+
+# The settings of whoever runs the tests must not decide how they end.
+for name in [name for name in os.environ if name.startswith("SOAR_") and name != "SOAR_PARTS_REQUIRED"]:
+    del os.environ[name]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if REQUIRED and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome, report.longrepr = "failed", refusal(report.longrepr)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if REQUIRED and report.skipped:
+        report.outcome, report.longrepr = "failed", refusal(report.longrepr)
+    return report
+
+
+def refusal(skipped: object) -> str:
+    """The reason of a skip, as the failure it is here."""
+    reason = skipped[2] if isinstance(skipped, tuple) else str(skipped)
+    return f"{reason}\nSOAR_PARTS_REQUIRED=1: a skip is a failure here; tests/parts/install.sh installs the parts."
