@@ -1,0 +1,1 @@
+"""The child processes of the rehearsal range that are written in Python."""
