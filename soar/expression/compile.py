@@ -110,15 +110,15 @@ def quoted(source: str) -> str:
     return f"`{line if len(line) <= 120 else line[:117] + '...'}`"
 
 
-def compile_expression(source: str) -> CompiledExpression:
-    """A bare expression, as `when` and `if` take it.
+def compile_expression(source: str, *, any_name: bool = False) -> CompiledExpression:
+    """A bare expression, as `when` and `if` take it; `any_name` where the names come from a sender's body.
 
     Raises:
         ExpressionSyntax: it cannot be read, or uses what no expression may use.
     """
     _refuse_braces(source)
     tree = _parsed(source, lambda: _expression_tree(source))
-    return _whole(source, tree)
+    return _whole(source, tree, any_name=any_name)
 
 
 def _expression_tree(source: str) -> nodes.Template:
@@ -162,8 +162,8 @@ def _single(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Output) and len(node.nodes) == 1 and not isinstance(node.nodes[0], nodes.TemplateData)
 
 
-def _whole(source: str, tree: nodes.Template) -> CompiledExpression:
-    rewriter = Rewriter()
+def _whole(source: str, tree: nodes.Template, *, any_name: bool = False) -> CompiledExpression:
+    rewriter = Rewriter(any_name=any_name)
 
     def rewritten() -> nodes.Template:
         expression = rewriter.rewrite(tree.body[0].nodes[0])  # type: ignore[attr-defined]

@@ -46,7 +46,8 @@ def near(word: str, known: Iterable[str]) -> str:
 class Rewriter(NodeTransformer):
     """Checks a tree and makes it ours, noting faults and the paths it reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, any_name: bool = False) -> None:
+        self._any_name = any_name
         self.faults: list[Fault] = []
         self.references: set[tuple[str, ...]] = set()
         self._locals: set[str] = set()
@@ -110,7 +111,7 @@ class Rewriter(NodeTransformer):
         return _inner("<path>", start, nodes.Const(spoken(base)), *(nodes.Const(key) for key in keys))
 
     def _know(self, node: nodes.Node, path: tuple[str, ...]) -> None:
-        if path[0] in NAMES:
+        if self._any_name or path[0] in NAMES:
             self.references.add(path)
         else:
             remedy = near(path[0], NAMES) or f"the names are {', '.join(NAMES)}; a text is written in quotes"
