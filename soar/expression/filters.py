@@ -6,6 +6,7 @@ import base64
 import binascii
 import functools
 import hashlib
+import json
 import math
 from collections.abc import Callable, Iterator, KeysView, Mapping, ValuesView
 from datetime import datetime
@@ -146,6 +147,18 @@ def defang(value: Any) -> str:
     return text.replace("http", "hxxp").replace(".", "[.]").replace(":", "[:]")
 
 
+def from_json(value: Any) -> Any:
+    """What a text of JSON says; some senders put one inside their own JSON."""
+    try:
+        return json.loads(_text(value), parse_constant=_no_json)
+    except (ValueError, RecursionError):
+        raise ExpressionFailed(f"{describe(value)} is no JSON") from None
+
+
+def _no_json(word: str) -> Any:
+    raise ValueError(word)
+
+
 def timestamp(value: Any) -> float:
     """Seconds since 1970 of a time, or of a text as alerts give it (RFC 3339)."""
     try:
@@ -222,6 +235,7 @@ _OURS: Final[Mapping[str, Callable[..., Any]]] = {
     "b64encode": b64encode,
     "defang": defang,
     "float": to_float,
+    "from_json": from_json,
     "indent": indent,
     "int": to_int,
     "join": join,
