@@ -179,10 +179,11 @@ class HttpClient:
         return await _Exchange(self._shared, trail, label, alters).run(request, accept)
 
     def _url(self, path: str, params: Mapping[str, Any] | None) -> httpx.URL:
-        whole = path.startswith(("http://", "https://"))
-        url = httpx.URL(path if whole or not path else f"{self._base}/{path.lstrip('/')}") if path else None
-        url = url or httpx.URL(self._base)
         _check_path(path)
+        if path.startswith(("http://", "https://")):
+            url = httpx.URL(path)
+        else:
+            url = httpx.URL(f"{self._base}/{path.lstrip('/')}" if path else self._base)
         return url.copy_merge_params(_plain(params)) if params else url
 
     def _sent_headers(self, url: httpx.URL, extra: Mapping[str, str] | None) -> dict[str, str]:
