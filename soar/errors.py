@@ -11,6 +11,8 @@
     - SourceUnknown
     - DeliveryMalformed
     - DeliveryTooLarge
+    - SenderRefused
+    - IntakeBusy
     - NormalizeFailed           the raw alert is kept
   + ConnectorError              what became of one call
     - Unavailable               nothing changed; retrying may help
@@ -131,6 +133,14 @@ class DeliveryMalformed(IngestError):
 
 class DeliveryTooLarge(IngestError):
     """The body is over the limit, as sent or once unpacked."""
+
+
+class SenderRefused(IngestError):
+    """The delivery came from an address its source does not allow."""
+
+
+class IntakeBusy(IngestError):
+    """As many deliveries as the settings allow are being taken at this moment; nothing was read."""
 
 
 class NormalizeFailed(IngestError):
