@@ -60,6 +60,9 @@ class Sample:
 
     seconds: float = 0.0
     finished: int = 0
+    """Within the measured seconds."""
+    carried: int = 0
+    """Also those of the warm-up and of the end."""
     refused: int = 0
     """Answers other than 202 (429, 503): sent again after a pause."""
     lost: int = 0
@@ -145,6 +148,7 @@ class Load:
         except TimeoutError:
             sample.lost += 1
             return
+        sample.carried += 1
         if start <= at < end:
             sample.finished += 1
             sample.whole.append(at - sent)

@@ -13,7 +13,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+_started: list[Child] = []
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def end_all() -> None:
+    """End whatever still runs of what was started here."""
+    for child in _started:
+        child.end(grace=3)
 
 
 def free_port() -> int:
@@ -42,6 +49,7 @@ class Child:
                 start_new_session=True,  # Ctrl-C reaches us alone, and we end the child in order
             )
         self.pid = self._process.pid
+        _started.append(self)
 
     @property
     def alive(self) -> bool:
