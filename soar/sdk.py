@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from soar.connector.base import Call, Connector, Health, HttpConnector, Params, Result, Settings, action
+from soar.connector.base import (
+    Call,
+    Connector,
+    Health,
+    HttpConnector,
+    HttpSettings,
+    Params,
+    Result,
+    Settings,
+    action,
+)
+from soar.connector.targets import ClientTarget, NetworkTarget
 from soar.errors import OutcomeUnknown, Refused, Unavailable
 
 __all__ = [
     "Call",
+    "ClientTarget",
     "Connector",
     "Health",
     "HttpConnector",
+    "HttpSettings",
+    "NetworkTarget",
     "OutcomeUnknown",
     "Params",
     "Refused",
