@@ -45,6 +45,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 lock: ## Resolve requirements/*.txt anew (make lock UPGRADE=--upgrade for newer versions)
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install -q uv; }
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) --group pyproject.toml:build -o requirements/build.txt
 	$(LOCK) --extra demo --group build pyproject.toml -o requirements/demo.txt
 	$(LOCK) --extra dev --group build pyproject.toml -o requirements/dev.txt
 
