@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from soar.connector.answers import Reply
 from soar.connector.base import (
     Call,
     Connector,
@@ -27,6 +28,7 @@ __all__ = [
     "OutcomeUnknown",
     "Params",
     "Refused",
+    "Reply",
     "Result",
     "Settings",
     "Unavailable",

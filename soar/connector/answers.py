@@ -78,6 +78,13 @@ class Reply:
             message = f"{self.label} answered {self.status_code} with something that is not JSON: {excerpt(self.text)}"
             raise (OutcomeUnknown if self._changes else Refused)(message) from error
 
+    def json_or_text(self) -> Any:
+        """The body as data when it is JSON, as text when it is not."""
+        try:
+            return read_json(self.text)
+        except ValueError:
+            return self.text
+
 
 def read_json(text: str) -> Any:
     """JSON as other systems write it, in a form that every reader after us can write again.
@@ -89,7 +96,8 @@ def read_json(text: str) -> Any:
         ValueError: it is not JSON.
     """
     try:
-        return json.loads(_without_lone_surrogates(text), parse_constant=_nothing, parse_int=_exact, parse_float=_finite)
+        text = _without_lone_surrogates(text)
+        return json.loads(text, parse_constant=_nothing, parse_int=_exact, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
@@ -147,7 +155,7 @@ def sorted_status(reply: Reply, *, changes: bool, now: Millis, longest_wait: flo
 def _asked_to_wait(message: str, headers: Mapping[str, str], now: Millis, longest_wait: float) -> ConnectorError:
     wait = retry_after(headers.get("retry-after"), now)
     if wait is not None and wait > longest_wait:
-        return Refused(f"{message}; it asks to wait {wait:.0f} s, longer than the {longest_wait:.0f} s this engine waits")
+        return Refused(f"{message}; it asks to wait {wait:.0f} s, longer than the {longest_wait:.0f} s allowed here")
     return Unavailable(message, retry_after=wait)
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from soar.connector.http import HttpClient, basic_header, bearer_header
+from soar.errors import ConfigError
 from soar.model.action import Risk
 
 if TYPE_CHECKING:
@@ -36,6 +38,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
+    def hosts(self) -> list[str]:
+        """The hosts these settings name: the operator chose them, so they need no `egress.allow` entry."""
+        return []
+
 
 class HttpSettings(Settings):
     """Settings of a connector that speaks HTTP."""
@@ -49,6 +55,9 @@ class HttpSettings(Settings):
     @classmethod
     def _is_plain_http_url(cls, url: str) -> str:
         return HttpClient.checked_base_url(url)
+
+    def hosts(self) -> list[str]:
+        return [urlsplit(self.base_url).hostname or ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +205,17 @@ class Connector:
         """A secret's value for the moment of use; None when it is not configured."""
         value = self.secrets.get(name)
         return None if value is None else value.get_secret_value()
+
+    def needed(self, name: str) -> str:
+        """A secret that the settings call for.
+
+        Raises:
+            ConfigError: it is not configured; the connection does not start.
+        """
+        value = self.secret(name)
+        if value is None:
+            raise ConfigError(f"the settings need the secret '{name}': add it under `secrets`")
+        return value
 
     async def open(self) -> None:
         """Called once before the first call; for connectors that hold something open."""

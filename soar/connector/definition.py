@@ -214,7 +214,9 @@ class _Reader:
         if action.undo_function is None:
             return action.target
         if action.target is None and not names:
-            self._problem(action.function, f"action '{action.name}' contains nothing that it names", "give it a parameter")
+            self._problem(
+                action.function, f"action '{action.name}' contains nothing that it names", "give it a parameter"
+            )
         return action.target or next(iter(names), None)
 
     def _example(
@@ -250,7 +252,7 @@ class _Reader:
 
 
 def _is(candidate: Any, base: type) -> bool:
-    return isinstance(candidate, type) and issubclass(candidate, base) and candidate is not base or candidate is base
+    return isinstance(candidate, type) and issubclass(candidate, base)
 
 
 def _first_line(docstring: str | None) -> str:

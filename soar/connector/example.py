@@ -75,4 +75,5 @@ def _number(schema: Mapping[str, Any]) -> int | float:
     number: int | float = schema.get("minimum", 1)
     if "exclusiveMinimum" in schema:
         number = schema["exclusiveMinimum"] + 1
-    return min(number, schema.get("maximum", number))
+    highest: int | float = schema.get("maximum", number)
+    return min(number, highest)

@@ -90,12 +90,10 @@ class HttpClient:
         *,
         base_url: str,
         headers: Mapping[str, str] | None = None,
-        key_header: str | None = "Idempotency-Key",
     ) -> None:
         self._shared = shared
         self._base = base_url.rstrip("/")
         self._headers = {**_DEFAULT_HEADERS, **{name.lower(): value for name, value in (headers or {}).items()}}
-        self._key_header = key_header
         self.origin = _origin(self._base)
         """Scheme, host and port of `base_url`; credentials go nowhere else."""
 
@@ -152,12 +150,14 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         accept: Collection[int] = (),
         changes: bool | None = None,
+        keyed: bool = True,
     ) -> Reply:
         """Send one request and give its answer, when it is below 300 or in `accept`.
 
         `path` is added to `base_url`; a whole URL is taken as it is, without our credentials.
         In a changing action every request but GET and HEAD counts as changing, unless
-        `changes=False` says that this one does not (a login, a search by POST).
+        `changes=False` says that this one does not (a login, a search by POST). Changing
+        requests carry the call's Idempotency-Key unless `keyed=False`.
 
         Raises:
             Unavailable: not sent, 429, 503, or any passing failure of a read.
@@ -174,8 +174,8 @@ class HttpClient:
             )
         except (httpx.InvalidURL, ValueError, TypeError) as error:
             raise Refused(f"{label} cannot be written as a request: {error}") from error
-        if alters and trail is not None and self._key_header is not None:
-            request.headers.setdefault(self._key_header, trail.next_key())
+        if alters and keyed and trail is not None:
+            request.headers.setdefault("idempotency-key", trail.next_key())
         return await _Exchange(self._shared, trail, label, alters).run(request, accept)
 
     def _url(self, path: str, params: Mapping[str, Any] | None) -> httpx.URL:
@@ -218,11 +218,11 @@ class _Exchange:
         if reply.status_code < 300 or reply.status_code in accept or reply.status_code in _ANSWERED_ELSEWHERE:
             self._note(changed=self.changes and reply.status_code < 400)
             return self._within_limit(reply)
-        error = sorted_status(
+        failure = sorted_status(
             reply, changes=self.changes, now=self.shared.clock.now(), longest_wait=self.shared.longest_wait
         )
-        self._note(changed=self.changes and isinstance(error, OutcomeUnknown))
-        raise self._held(error)
+        self._note(changed=self.changes and isinstance(failure, OutcomeUnknown))
+        raise self._held(failure)
 
     async def _answer(self, request: httpx.Request) -> Reply:
         if self.trail is not None and self.sending.reached and self.changes:

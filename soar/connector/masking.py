@@ -83,9 +83,7 @@ class Masker:
                 text = shape.sub(rf"\g<lead>{MASK}", text)
         return text
 
-    def processor(
-        self, _logger: Any, _method: str, event: MutableMapping[str, Any]
-    ) -> MutableMapping[str, Any]:
+    def processor(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """A structlog processor; put it after the exception is formatted and before the renderer."""
         return {str(key): self._shown(str(key), value) for key, value in event.items()}
 

@@ -21,9 +21,7 @@ _LATER: Final = {
 class SecretResolver:
     """Reads `env:NAME` and `file:PATH`. A relative path is relative to the configuration's folder."""
 
-    def __init__(
-        self, masker: Masker, *, environ: Mapping[str, str] | None = None, folder: Path | None = None
-    ) -> None:
+    def __init__(self, masker: Masker, *, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
         self._masker = masker
         self._environ = os.environ if environ is None else environ
         self._folder = folder or Path()
@@ -42,9 +40,13 @@ class SecretResolver:
         elif scheme == "file" and rest:
             value = self._from_file(rest, where)
         else:
-            raise ConfigError(f"{where}: not a reference; a secret is written as env:NAME or file:PATH, never as itself")
+            raise ConfigError(
+                f"{where}: not a reference; a secret is written as env:NAME or file:PATH, never as itself"
+            )
         if len(value) < SHORTEST:
-            raise ConfigError(f"{where}: the secret behind {reference} has fewer than {SHORTEST} characters; set it anew")
+            raise ConfigError(
+                f"{where}: the secret behind {reference} has fewer than {SHORTEST} characters; set it anew"
+            )
         self._masker.add(value)
         return SecretStr(value)
 

@@ -48,4 +48,3 @@ def connection_found() -> None:
         sending.reached = True
     if trail is not None and trail.changes and (sending is None or sending.changes):
         trail.changed = True
-

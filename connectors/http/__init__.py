@@ -1,0 +1,1 @@
+"""Any HTTP API, without writing a connector for it."""

@@ -1,0 +1,130 @@
+"""Any HTTP API, without writing a connector for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from soar.sdk import Call, HttpConnector, HttpSettings, Params, Reply, Result, action
+
+_KEPT_HEADERS = frozenset(
+    "content-type location etag last-modified retry-after link request-id x-request-id x-correlation-id".split()
+)
+
+
+class HttpApiSettings(HttpSettings):
+    """Which API, how we prove who we are, and whether it knows idempotency keys."""
+
+    auth: Literal["auto", "bearer", "basic", "header", "none"] = "auto"
+    """`auto` sends what the secrets allow: `token` as bearer, `username` and `password` as basic."""
+    auth_header: str = "X-Api-Key"
+    """With `auth: header`: the header that carries the secret `token`."""
+    idempotency: Literal["key", "none"] = "key"
+    """`key`: every request carries an Idempotency-Key, and a call whose outcome is unknown is
+    repeated with the same key. `none`: no key is sent, and a person is asked what happened."""
+
+
+class Get(Params):
+    """What to read."""
+
+    path: str
+    """Added to `base_url`; a whole URL is taken as it is, without our credentials."""
+    query: dict[str, str | int | float | bool | list[str]] = Field(default_factory=dict)
+    """Query parameters; they are encoded."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """More headers."""
+
+
+class Request(Get):
+    """What to send."""
+
+    model_config = ConfigDict(populate_by_name=False)
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
+    """The HTTP method. It counts as a change whatever it is; to read, use `get`."""
+    body: Any = Field(default=None, alias="json")
+    """The body, sent as JSON."""
+    form: dict[str, str | int | float | bool] | None = None
+    """The body, sent as a form."""
+
+    @model_validator(mode="after")
+    def _has_one_body(self) -> Request:
+        if self.body is not None and self.form is not None:
+            raise ValueError("give 'json' or 'form', not both")
+        return self
+
+
+class Answer(Result):
+    """What the API answered."""
+
+    status: int = Field(examples=[200])
+    """The HTTP status, below 300."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Content type, location and the like; never cookies."""
+    body: Any = Field(default=None, examples=[{}])
+    """Parsed when it is JSON, else text; null when empty."""
+    truncated: bool = False
+    """The answer was longer than is kept; `body` is its beginning, as text."""
+
+
+class Http(HttpConnector):
+    """Any HTTP API: one action that reads and one that changes."""
+
+    name = "http"
+    optional_secrets: ClassVar[Mapping[str, str]] = {
+        "token": "With `auth: bearer` or `header`: the token.",
+        "username": "With `auth: basic`.",
+        "password": "With `auth: basic`.",
+    }
+    settings: HttpApiSettings
+
+    @action(changes=False)
+    async def get(self, params: Get, call: Call) -> Answer:
+        """Read from the API with GET."""
+        return _answer(await self.http.get(params.path, params=params.query, headers=params.headers))
+
+    @action(idempotent=lambda settings: settings.idempotency == "key")
+    async def request(self, params: Request, call: Call) -> Answer:
+        """Send a request that changes something."""
+        reply = await self.http.request(
+            params.method,
+            params.path,
+            params=params.query,
+            headers=params.headers,
+            json=params.body,
+            form=params.form,
+            changes=True,
+            keyed=self.settings.idempotency == "key",
+        )
+        return _answer(reply)
+
+    def credentials(self) -> Mapping[str, str]:
+        """As `auth` says; what it needs and lacks is told at the start, not at three in the morning."""
+        scheme = self.settings.auth
+        if scheme == "none":
+            return {}
+        if scheme == "header":
+            return {self.settings.auth_header: self.needed("token")}
+        if scheme == "bearer":
+            self.needed("token")
+        if scheme == "basic":
+            self.needed("username")
+            self.needed("password")
+        return super().credentials()
+
+
+def _answer(reply: Reply) -> Answer:
+    headers = {name: value for name, value in reply.headers.items() if name in _KEPT_HEADERS}
+    return Answer(status=reply.status_code, headers=headers, body=_body(reply), truncated=reply.truncated)
+
+
+def _body(reply: Reply) -> Any:
+    """JSON is parsed when the API says it is JSON, or says nothing; what does not parse stays text."""
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not reply.content:
+        return None
+    if reply.truncated or not (kind in ("", "application/json") or kind.endswith("+json")):
+        return reply.text
+    return reply.json_or_text()
