@@ -11,6 +11,9 @@ from soar.model.action import UndoCall
 from soar.model.alert import Alert, Match
 from soar.model.execution import Awaiting, Execution, ExecutionState, Fact, Question
 
+AlertState = Literal["received", "matched", "unmatched", "failed"]
+"""What became of an alert: waiting to be processed, processed with or without a playbook, a dead letter."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExecutionChange:
@@ -60,6 +63,7 @@ class Settle:
     `absent`: hold released; containment voided when no other hold is pending or live.
     `unknown`: hold stays pending with expires_at = attempt's time + undo_after; containment suspected unless
     another live hold keeps it held.
+    A hold that does not exist (the action contains nothing) is passed over. Without `undo` the stored one stays.
     """
 
     hold_id: str

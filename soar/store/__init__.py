@@ -1,0 +1,42 @@
+"""The store: everything that is to outlive this process, and the only place that speaks SQL.
+
+What goes in are units (`soar.store.units`): one unit is one atomic change, and it is on disk when
+the call that wrote it returns. What comes out are the nouns of `soar.model`.
+
+* `store` opens the file and hands out one object per subject
+* `database`, `schema`, `lock`: the file, its schema, its one engine
+* `writer`, `reader`: the one thread that writes, in groups; the threads that read beside it
+* `commit`, `ledger`, `inbox`, `signals`: what is written inside a transaction
+* `alerts`, `executions`, `containments`, `questions`, `versions`, `tokens`: the subjects
+* `rows`, `text`, `pages`: rows in bulk, JSON in columns, lists by cursor
+* `tables`, `migrations`: the schema
+
+The same in words for who looks after a database: docs/reference/store.md.
+"""
+
+from __future__ import annotations
+
+from soar.store import units
+from soar.store.alerts import AlertCounts, AlertSummary, StoredAlert
+from soar.store.lock import engine_lock
+from soar.store.pages import AlertFilter, ContainmentFilter, ExecutionFilter, Page
+from soar.store.schema import upgrade
+from soar.store.store import Store
+from soar.store.tokens import Token
+from soar.store.versions import KeptCatalog
+
+__all__ = [
+    "AlertCounts",
+    "AlertFilter",
+    "AlertSummary",
+    "ContainmentFilter",
+    "ExecutionFilter",
+    "KeptCatalog",
+    "Page",
+    "Store",
+    "StoredAlert",
+    "Token",
+    "engine_lock",
+    "units",
+    "upgrade",
+]

@@ -1,0 +1,178 @@
+"""Executions: opened, taken, carried forward by their owner's units, and listed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from soar.clock import Millis
+from soar.errors import NotFound
+from soar.model.execution import Execution, Fact
+from soar.model.severity import RANKS
+from soar.store import rows, signals
+from soar.store.commit import write_units
+from soar.store.pages import ExecutionFilter, Listing, Page
+from soar.store.reader import Reader
+from soar.store.text import dumps, loads
+from soar.store.units import ExecutionUnit, Signal
+from soar.store.writer import Writer
+
+_SELECT: Final = f"SELECT {', '.join(rows.EXECUTION)} FROM executions"
+_READY: Final = (
+    f"{_SELECT} WHERE state = 'queued' ORDER BY priority DESC, opened_at, seq LIMIT ?",
+    f"{_SELECT} WHERE state = 'parked' AND due_at <= ? ORDER BY due_at LIMIT ?",
+    f"{_SELECT} WHERE +state = 'parked' AND id IN (SELECT execution_id FROM signals WHERE taken = 0) LIMIT ?",
+)
+
+
+class Executions:
+    """The rows of executions, their history and their signals."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def commit(self, unit: ExecutionUnit) -> bool:
+        """Write all of the unit, or nothing; returns once it is on disk.
+
+        True says that the unit was to park the execution, but signals were waiting: it is
+        `queued` instead, to be taken again at once.
+
+        Raises:
+            LeaseLost: the execution has another epoch or has ended.
+            TargetBusy: a target it wants is being changed by somebody else.
+            Conflict: it says something else than a fact on record.
+            StoreUnavailable: the database could not be written.
+        """
+        woken: bool = await self._writer.submit(write_units, unit)
+        return woken
+
+    async def open(self, execution: Execution) -> bool:
+        """Open one; False when it was there already."""
+        return bool(await self.open_many([execution]))
+
+    async def open_many(
+        self, executions: Sequence[Execution], facts: Mapping[str, Sequence[Fact]] | None = None
+    ) -> list[str]:
+        """Open any number in one transaction, with histories by id, in whatever state; the ids of the new ones."""
+        return await self._writer.run(lambda db: _open_many(db, executions, facts or {}))
+
+    async def get(self, execution_id: str) -> Execution:
+        """One execution as it stands.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        return await self._reader.run(lambda db: _get(db, execution_id))
+
+    async def facts(self, execution_id: str) -> list[Fact]:
+        """Its history in the order it was committed."""
+        return await self._reader.run(lambda db: _facts(db, execution_id))
+
+    async def page(
+        self, filters: ExecutionFilter | None = None, cursor: str | None = None, limit: int = 50
+    ) -> Page[Execution]:
+        """Newest first."""
+        listing = listed(filters or ExecutionFilter())
+        return await self._reader.run(lambda db: listing.page(db, cursor, limit, rows.execution))
+
+    async def ready(self, now: Millis, limit: int = 500) -> list[Execution]:
+        """What can be taken: queued, or parked and due, or parked with unread signals; the most urgent first."""
+        return await self._reader.run(lambda db: _ready(db, now, limit))
+
+    async def interrupted(self) -> list[Execution]:
+        """Those that run, oldest first: after a start, nobody's."""
+        sql = f"{_SELECT} WHERE state = 'running' ORDER BY opened_at, seq"
+        return await self._reader.run(lambda db: [rows.execution(row) for row in db.execute(sql)])
+
+    async def next_due(self) -> Millis | None:
+        """When the first parked one is due."""
+        sql = "SELECT min(due_at) FROM executions WHERE state = 'parked'"
+        due: Millis | None = await self._reader.run(lambda db: db.execute(sql).fetchone()[0])
+        return due
+
+    async def signals(self, execution_id: str) -> list[Signal]:
+        """What was left for it and not taken in yet, oldest first."""
+        return await self._reader.run(lambda db: signals.unread(db, execution_id))
+
+    async def signal(self, signal: Signal) -> None:
+        """Leave something for an execution, and wake it if it is parked; the same signal again changes nothing.
+
+        Raises:
+            NotFound: there is no such execution.
+        """
+        await self._writer.run(lambda db: signals.wake(db, signal))
+
+    async def release(self, ids: Sequence[str]) -> None:
+        """Hand back what was running here, for whoever comes next (an orderly shutdown)."""
+        sql = (
+            "UPDATE executions SET state = 'queued' WHERE id IN (SELECT value FROM json_each(?)) AND state = 'running'"
+        )
+        given = rows.ids_json(ids)
+        await self._writer.run(lambda db: db.execute(sql, (given,)).rowcount)
+
+
+def listed(filters: ExecutionFilter) -> Listing:
+    """The question a filter asks, steered to the most selective of its indexes.
+
+    SQLite keeps no statistics here, so it cannot know that one playbook is rarer than `succeeded`.
+    """
+    listing = Listing("executions", rows.EXECUTION, "opened_at")
+    by_alert, by_playbook = filters.alert is not None, filters.playbook is not None
+    by_severity = filters.severity is not None
+    listing.equal("alert_id", filters.alert)
+    listing.equal("playbook_id", filters.playbook, steers=not by_alert)
+    severity = None if filters.severity is None else RANKS[filters.severity]
+    listing.equal("severity_id", severity, steers=not (by_alert or by_playbook))
+    lifts = filters.kind == "lift" and not (by_alert or by_playbook or by_severity)
+    listing.equal("state", filters.status, steers=not (by_alert or lifts))
+    if lifts:
+        listing.where("kind = 'lift'")  # a constant, or the index of lifts alone cannot be used
+    else:
+        listing.equal("kind", filters.kind)
+    listing.between(filters.since, filters.until)
+    return listing
+
+
+def _open_many(
+    connection: sqlite3.Connection, executions: Sequence[Execution], facts: Mapping[str, Sequence[Fact]]
+) -> list[str]:
+    opened = rows.insert_executions(connection, executions)
+    wanted = [execution_id for execution_id in opened if execution_id in facts]
+    if wanted:
+        sql = "SELECT id, seq FROM executions WHERE id IN (SELECT value FROM json_each(?))"
+        seqs = dict(connection.execute(sql, (rows.ids_json(wanted),)).fetchall())
+        given = [
+            (seqs[owner], fact.path, fact.kind, fact.attempt, fact.at, dumps(fact.data))
+            for owner in wanted
+            for fact in facts[owner]
+        ]
+        rows.insert(connection, "facts", rows.FACT, given)
+    return opened
+
+
+def _get(connection: sqlite3.Connection, execution_id: str) -> Execution:
+    row = connection.execute(f"{_SELECT} WHERE id = ?", (execution_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"execution {execution_id}: there is none; `soar executions list` shows those there are")
+    return rows.execution(row)
+
+
+def _facts(connection: sqlite3.Connection, execution_id: str) -> list[Fact]:
+    sql = (
+        "SELECT path, kind, attempt, at, data FROM facts"
+        " WHERE execution_seq = (SELECT seq FROM executions WHERE id = ?) ORDER BY seq"
+    )
+    found: list[Sequence[Any]] = connection.execute(sql, (execution_id,)).fetchall()
+    return [Fact(row[0], row[1], row[2], row[3], loads(row[4])) for row in found]
+
+
+def _ready(connection: sqlite3.Connection, now: Millis, limit: int) -> list[Execution]:
+    queued, due, signalled = _READY
+    found = connection.execute(queued, (limit,)).fetchall()
+    found += connection.execute(due, (now, limit)).fetchall()
+    found += connection.execute(signalled, (limit,)).fetchall()
+    ready = {execution.id: execution for execution in map(rows.execution, found)}
+    ordered = sorted(ready.values(), key=lambda one: (one.kind != "lift", -one.severity_id, one.opened_at, one.id))
+    return ordered[:limit]

@@ -1,0 +1,46 @@
+"""One engine per database file, by a lock of the operating system that ends with its process (S42).
+
+The lock is advisory and local: a database on a network drive is not protected by it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from soar.errors import StoreBusy, StoreUnavailable
+from soar.store.database import file_of
+
+
+@contextmanager
+def engine_lock(url: str) -> Iterator[None]:
+    """Be the engine of this database until the block ends.
+
+    Raises:
+        StoreBusy: another process is; it is named.
+    """
+    path = file_of(url)
+    beside = path.with_name(path.name + ".engine")
+    try:
+        handle = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreUnavailable(f"{beside}: cannot be opened ({error.strerror})") from error
+    try:
+        _take(handle, str(path))
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int, path: str) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.read(handle, 32).decode("ascii", "replace").strip() or "unknown"
+        raise StoreBusy(
+            f"{path}: process {pid} is its engine already; end that one first, or give this one another `database`"
+        ) from None
+    os.ftruncate(handle, 0)
+    os.write(handle, f"{os.getpid()}\n".encode())

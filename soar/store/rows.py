@@ -1,0 +1,119 @@
+"""Statements many modules share: bulk inserts, and executions as rows and back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from soar.model.execution import Execution
+from soar.store.text import dumps, loads, whole
+
+_SIZES: Final = (64, 16, 4, 1)
+"""Rows in one statement. Few sizes, so that each is prepared once and kept."""
+
+EXECUTION: Final = (
+    "id",
+    "kind",
+    "playbook_id",
+    "playbook_digest",
+    "state",
+    "epoch",
+    "opened_at",
+    "deadline_at",
+    "alert_id",
+    "containment_id",
+    "severity_id",
+    "actor",
+    "awaiting",
+    "due_at",
+    "started_at",
+    "finished_at",
+    "error",
+    "message",
+)
+"""Columns of `executions` in the order of the fields of Execution."""
+
+FACT: Final = ("execution_seq", "path", "kind", "attempt", "at", "data")
+
+_LIFT_PRIORITY: Final = 10
+"""Above every severity: what is to be let go is let go first (S33)."""
+_EXECUTION_COLUMNS: Final = (*EXECUTION, "priority")
+
+
+def insert(
+    connection: sqlite3.Connection,
+    table: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    conflict: str = "",
+) -> None:
+    """Insert all rows in as few statements as their number allows."""
+    row = f"({', '.join('?' * len(columns))})"
+    head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+    many(connection, head, row, conflict, rows)
+
+
+def many(connection: sqlite3.Connection, head: str, row: str, tail: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Run `head row, row, ... tail` over all rows, some of them at a time."""
+    start = 0
+    for size in _SIZES:
+        while len(rows) - start >= size:
+            values = [value for given in rows[start : start + size] for value in given]
+            connection.execute(f"{head}{', '.join([row] * size)} {tail}", values)
+            start += size
+
+
+def ids_json(ids: Iterable[Any]) -> str:
+    """A list of ids as one value: `IN (SELECT value FROM json_each(?))`."""
+    return orjson.dumps(list(ids)).decode()
+
+
+def insert_executions(connection: sqlite3.Connection, executions: Sequence[Execution]) -> list[str]:
+    """Open those that are not there yet; their ids."""
+    if not executions:
+        return []
+    ids = ids_json(execution.id for execution in executions)
+    rows = connection.execute("SELECT id FROM executions WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+    there = {row[0] for row in rows}
+    new = {execution.id: execution for execution in executions if execution.id not in there}
+    insert(connection, "executions", _EXECUTION_COLUMNS, [_execution_row(execution) for execution in new.values()])
+    return list(new)
+
+
+def execution(row: Sequence[Any]) -> Execution:
+    """An execution from the columns of EXECUTION."""
+    return Execution(*(*row[:-2], loads(row[-2]), row[-1]))
+
+
+def _execution_row(given: Execution) -> tuple[Any, ...]:
+    return (
+        given.id,
+        given.kind,
+        given.playbook_id,
+        given.playbook_digest,
+        given.state,
+        given.epoch,
+        given.opened_at,
+        given.deadline_at,
+        given.alert_id,
+        given.containment_id,
+        given.severity_id,
+        whole(given.actor),
+        given.awaiting,
+        given.due_at,
+        given.started_at,
+        given.finished_at,
+        None if given.error is None else dumps(given.error),
+        None if given.message is None else whole(given.message),
+        _LIFT_PRIORITY if given.kind == "lift" else given.severity_id,
+    )
+
+
+def count(connection: sqlite3.Connection, totals: Mapping[str, int]) -> None:
+    """Add to the totals."""
+    given = [(name, number) for name, number in totals.items() if number]
+    conflict = "ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+    insert(connection, "counters", ("name", "value"), given, conflict)
