@@ -140,7 +140,7 @@ def tell(lines: Iterator[str], count: int) -> None:
             elif count and seen * 4 // count > shown:
                 shown = seen * 4 // count
                 print(f"  fetching {seen}/{count}", flush=True)
-        elif line.startswith("Installing collected packages"):
+        elif count and line.startswith("Installing collected packages"):
             print(("\r" if live else "") + f"  {'installing':<60}", flush=True)
 
 
