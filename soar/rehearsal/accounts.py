@@ -18,9 +18,7 @@ class AccountsApi(PythonPart):
     name = "accounts"
     module = "soar.rehearsal.servers.accounts"
 
-    def __init__(
-        self, folder: Path | None = None, *, introspect_url: str, client_id: str, client_secret: str
-    ) -> None:
+    def __init__(self, folder: Path | None = None, *, introspect_url: str, client_id: str, client_secret: str) -> None:
         super().__init__(folder)
         self._setup = {"introspect_url": introspect_url, "client_id": client_id, "client_secret": client_secret}
 

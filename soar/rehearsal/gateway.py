@@ -50,7 +50,12 @@ class Gateway(Part):
         return routes.status_code == 200 and self.request("/health", timeout=2).status_code < 500
 
     def request(
-        self, path: str, *, client_ip: str = "198.51.100.1", headers: Mapping[str, str] | None = None, timeout: float = 5
+        self,
+        path: str,
+        *,
+        client_ip: str = "198.51.100.1",
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 5,
     ) -> httpx.Response:
         """One request as the load balancer in front would pass it on for that client address."""
         forwarded = {"X-Forwarded-For": client_ip, **(headers or {})}

@@ -113,7 +113,7 @@ class Part:
         minimum = {"PATH": os.environ.get("PATH", ""), "HOME": home, "XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home}
         # The pipe is never written: its end tells a child of ours that we are gone, however we went.
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603  # our own command lines, no shell
                 self.command(),
                 stdin=subprocess.PIPE,
                 stdout=log,

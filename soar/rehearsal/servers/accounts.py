@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import threading
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from soar.rehearsal.servers.child import announce, end_with_parent, folder_and_setup, wsgi_server
 
@@ -23,7 +21,7 @@ class Accounts:
 
     def __init__(self, introspect_url: str, client_id: str, client_secret: str, access_log: Path) -> None:
         self._introspect_url = introspect_url
-        self._authorization = "Basic " + base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
+        self._client = (client_id, client_secret)
         self._access_log = access_log
         self._writing = threading.Lock()
 
@@ -39,15 +37,10 @@ class Accounts:
         return _answer(start_response, "200 OK", {"account": account, "balance": "1200.00", "currency": "EUR"})
 
     def _introspect(self, token: str) -> dict[str, Any]:
-        request = urllib.request.Request(
-            self._introspect_url,
-            data=urllib.parse.urlencode({"token": token}).encode(),
-            headers={"Authorization": self._authorization},
-        )
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                return dict(json.load(answer))
-        except (urllib.error.URLError, ValueError):
+            answer = httpx.post(self._introspect_url, data={"token": token}, auth=self._client, timeout=5)
+            return dict(answer.raise_for_status().json())
+        except (httpx.HTTPError, ValueError):
             return {"active": False}  # an identity provider that does not answer opens no door
 
     def _log(self, environ: dict[str, Any], token: str, claims: dict[str, Any], status: int) -> None:
@@ -77,7 +70,8 @@ def main() -> None:
     folder, setup = folder_and_setup()
     end_with_parent()
     accounts = Accounts(setup["introspect_url"], setup["client_id"], setup["client_secret"], folder / "access.log")
-    server = wsgi_server(accounts)
+    server = wsgi_server()
+    server.set_app(accounts)
     announce(folder, server.server_port)
     server.serve_forever()
 

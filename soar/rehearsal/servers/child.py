@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
-
-_Application = Callable[..., Any]
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 
 def folder_and_setup() -> tuple[Path, dict[str, Any]]:
@@ -44,10 +42,10 @@ class _Server(ThreadingMixIn, WSGIServer):
 
     def server_bind(self) -> None:
         """Bind without asking for our own host name, which can take seconds without a name server."""
-        self.socket.setsockopt(1, 2, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+        self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
         self.setup_environ()
 
 
@@ -59,8 +57,6 @@ class _Handler(WSGIRequestHandler):
         """Keep no access log: a query could carry what must not be written down."""
 
 
-def wsgi_server(application: _Application) -> _Server:
-    """A threaded WSGI server on a free loopback port, already bound."""
-    server = make_server("127.0.0.1", 0, application, server_class=_Server, handler_class=_Handler)
-    assert isinstance(server, _Server)
-    return server
+def wsgi_server() -> WSGIServer:
+    """A threaded WSGI server, bound to a free loopback port and still without an application."""
+    return _Server(("127.0.0.1", 0), _Handler)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
@@ -46,15 +47,14 @@ def _configure(folder: Path, setup: dict[str, Any]) -> None:
 
 def _register(clients: dict[str, str]) -> None:
     """One confidential client each, for the client credentials grant."""
-    from oauth2_provider.models import Application
-
+    application = apps.get_model("oauth2_provider", "Application")
     for client_id, secret in clients.items():
-        Application.objects.create(
+        application.objects.create(
             name=client_id,
             client_id=client_id,
             client_secret=secret,
-            client_type=Application.CLIENT_CONFIDENTIAL,
-            authorization_grant_type=Application.GRANT_CLIENT_CREDENTIALS,
+            client_type=application.CLIENT_CONFIDENTIAL,
+            authorization_grant_type=application.GRANT_CLIENT_CREDENTIALS,
         )
 
 
@@ -65,7 +65,8 @@ def main() -> None:
     _configure(folder, setup)
     call_command("migrate", run_syncdb=True, verbosity=0)
     _register({**setup["clients"], **setup["responders"]})
-    server = wsgi_server(get_wsgi_application())
+    server = wsgi_server()
+    server.set_app(get_wsgi_application())
     announce(folder, server.server_port)
     server.serve_forever()
 

@@ -41,7 +41,7 @@ class Inbox:
             application.router.add_post("/fault", self.set_fault)
         return application
 
-    async def read(self, request: web.Request) -> web.Response:
+    async def read(self, _: web.Request) -> web.Response:
         """What a person would see in the channels; not part of Slack's API."""
         return web.json_response({"messages": self.messages})
 
@@ -84,7 +84,7 @@ class Inbox:
         if given != self._token:
             raise SlackRefused("invalid_auth")
 
-    def _auth_test(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _auth_test(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"url": "https://rehearsal.invalid/", "team": "Rehearsal", "team_id": "T0REHEARSE", "user_id": "U0SOAR"}
 
     def _post(self, arguments: dict[str, Any]) -> dict[str, Any]:

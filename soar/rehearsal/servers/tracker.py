@@ -47,10 +47,10 @@ def main() -> None:
     folder, setup = folder_and_setup()
     end_with_parent()
     home = folder / "tracker"
-    server = wsgi_server(lambda environ, start_response: dispatch(environ, start_response))
+    server = wsgi_server()
     _install(home, f"http://127.0.0.1:{server.server_port}/", folder / "mail.txt")
     _fill(home, setup["admin_secret"], setup["users"])
-    dispatch = RequestDispatcher(str(home))
+    server.set_app(RequestDispatcher(str(home)))
     announce(folder, server.server_port)
     server.serve_forever()
 

@@ -1,0 +1,1 @@
+"""Caddy, through its JSON admin API."""

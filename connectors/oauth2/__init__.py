@@ -1,0 +1,1 @@
+"""Any OAuth 2.0 server with revocation and introspection."""

@@ -1,0 +1,1 @@
+"""Roundup, through its REST interface."""
