@@ -49,7 +49,7 @@ def load_settings(path: Path | None = None) -> Settings:
     except ValidationError as error:
         problems = _problems(error, document, content)
         raise ConfigError("\n".join(map(str, problems)), problems) from None
-    return _anchored(settings, file.resolve().parent)
+    return _anchored(settings, file.resolve().parent, document)
 
 
 def _find(path: Path | None) -> Path:
@@ -157,7 +157,7 @@ def _inner(annotation: Any) -> Any:
     return arguments[-1] if typing.get_origin(annotation) is dict and arguments else None
 
 
-def _anchored(settings: Settings, folder: Path) -> Settings:
+def _anchored(settings: Settings, folder: Path, document: Document) -> Settings:
     """The same settings with relative paths starting at the file's folder."""
     database = Path(settings.database.removeprefix(_SQLITE))
     anchored = settings.model_copy(
@@ -170,6 +170,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
             "connections": {name: _connection(entry, folder) for name, entry in settings.connections.items()},
         }
     )
+    anchored._document = document
     anchored._folder = folder  # a private attribute is how pydantic keeps what is no setting
     return anchored
 

@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from soar.config.document import Document
+from soar.errors import Location
+
 Scheme = Literal["bearer", "header", "basic", "hmac-sha256", "standard-webhooks", "path-token"]
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
@@ -125,6 +128,8 @@ class SourceSettings(Strict):
     """Expressions by alert field, over those of the kind."""
     severity_map: Annotated[dict[str, str | int], BeforeValidator(_words)] = Field(default_factory=dict)
     """The sender's severities in our words, over those of the kind."""
+    split: str | None = None
+    """Path of the list of alerts in a body that carries several, for kinds that know none."""
     dedupe: tuple[str, ...] = ()
     """Paths in the body whose values make two alerts the same one; empty for the kind's own rule."""
 
@@ -224,6 +229,7 @@ class Settings(BaseSettings):
     """The policy file. What it says is not carried out by this version."""
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
+    _document: Document | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def groups_name_people(self) -> Self:
@@ -237,6 +243,10 @@ class Settings(BaseSettings):
     def folder(self) -> Path:
         """The folder of the file it came from: what relative paths start at."""
         return self._folder
+
+    def place(self, *path: str | int) -> Location:
+        """Where the file says that, for errors found later."""
+        return self._document.place(path) if self._document else Location("soar.yaml")
 
     @property
     def address(self) -> tuple[str, int]:

@@ -1,0 +1,1 @@
+"""From a delivery to open executions: receive, verify, keep, normalize, match, open."""
