@@ -123,7 +123,7 @@ class ConnectorContract:
             assert spec.example is not None
 
     async def test_every_action_is_under_the_contract(self, subject: Subject) -> None:
-        covered = {item.name for item in (*subject.changes, *subject.reads)}
+        covered = {change.name for change in subject.changes} | {read.name for read in subject.reads}
         assert set(subject.connections.specs()) == covered
 
     async def test_it_says_how_it_is(self, subject: Subject) -> None:
@@ -195,25 +195,25 @@ class ConnectorContract:
 
     @pytest.mark.parametrize("status", [429, 503])
     async def test_a_busy_system_is_unavailable(self, subject: Subject, status: int) -> None:
-        async for item, changing in faulted(subject):
-            subject.faults.set("status", status, Retry_After="2")
+        async for item, changing, faults in faulted(subject):
+            faults.set("status", status, Retry_After="2")
             outcome = await subject.connections.perform(item)
             assert (outcome.kind, outcome.retry_after) == ("unavailable", 2.0), (changing, outcome)
 
     async def test_a_plain_no_is_refused(self, subject: Subject) -> None:
-        async for item, _ in faulted(subject):
-            subject.faults.set("status", 403)
+        async for item, _, faults in faulted(subject):
+            faults.set("status", 403)
             assert (await subject.connections.perform(item)).kind == "refused"
 
     async def test_a_server_error_leaves_a_change_unknown(self, subject: Subject) -> None:
-        async for item, changing in faulted(subject):
-            subject.faults.set("status", 500, only=WRITES if changing else "")
+        async for item, changing, faults in faulted(subject):
+            faults.set("status", 500, only=WRITES if changing else "")
             outcome = await subject.connections.perform(item)
             assert outcome.kind == ("unknown" if changing else "unavailable"), outcome
 
     async def test_a_silent_system_leaves_a_change_unknown(self, subject: Subject) -> None:
-        async for item, changing in faulted(subject, timeout=0.3):
-            subject.faults.set("silent", only=WRITES if changing else "")
+        async for item, changing, faults in faulted(subject, timeout=0.3):
+            faults.set("silent", only=WRITES if changing else "")
             outcome = await subject.connections.perform(item)
             assert outcome.kind == ("unknown" if changing else "unavailable"), outcome
 
@@ -236,8 +236,8 @@ class ConnectorContract:
             assert await change.count() == before + 1
 
     async def test_a_system_that_is_not_there_is_unavailable(self, subject: Subject) -> None:
-        async for item, _ in faulted(subject):
-            subject.faults.set("cut", only="GET")
+        async for item, _, faults in faulted(subject):
+            faults.set("cut", only="GET")
             if item.name in {read.name for read in subject.reads}:
                 assert (await subject.connections.perform(item)).kind == "unavailable"
 
@@ -272,12 +272,12 @@ def calls(subject: Subject, timeout: float = 10.0) -> list[tuple[ActionCall, boo
     return items + [(call(read.name, read.inputs, timeout=timeout), False) for read in subject.reads]
 
 
-async def faulted(subject: Subject, timeout: float = 10.0) -> AsyncIterator[tuple[ActionCall, bool]]:
+async def faulted(subject: Subject, timeout: float = 10.0) -> AsyncIterator[tuple[ActionCall, bool, FaultProxy]]:
     """The calls, for a subject whose system can be made to fail; the fault is cleared after each."""
     if subject.faults is None:
         return
-    for item in calls(subject, timeout):
-        yield item
+    for item, changing in calls(subject, timeout):
+        yield item, changing, subject.faults
         subject.faults.clear()
 
 
