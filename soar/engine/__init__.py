@@ -1,0 +1,5 @@
+"""The engine: a pure interpreter that says what is next, and a shell that does it and writes it down."""
+
+from soar.engine.worker import Engine, Limits
+
+__all__ = ["Engine", "Limits"]

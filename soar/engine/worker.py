@@ -1,0 +1,257 @@
+"""The embedded engine: a ready queue rebuilt by a scan, activations side by side, and bells for what is due."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from soar.clock import Clock, Millis, SystemClock
+from soar.engine.activation import Activation
+from soar.engine.calls import CallMaker, LiftCalls, RunCalls
+from soar.engine.history import History
+from soar.engine.lift import lift_playbook
+from soar.engine.pinned import PinnedPlaybooks
+from soar.errors import DefinitionError, LeaseLost, NotFound, SoarError, StoreError
+from soar.model.action import Connections
+from soar.model.execution import FINAL, Execution
+from soar.model.playbook import Playbook
+from soar.store import Store
+from soar.store.units import ExecutionChange, ExecutionUnit
+
+log = structlog.get_logger(__name__)
+
+WATCH: Final = 0.25
+"""Seconds between looks for what other processes wrote (S42)."""
+SWEEP: Final = 5.0
+"""Seconds between sweeps, the safety net under every wake-up (S40)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is done at once."""
+
+    active: int = 500
+    """Executions worked on side by side."""
+    scan: int = 2_000
+    """Rows one scan brings in."""
+
+
+class Engine:
+    """Owns every execution of its database; others leave signals and wake it."""
+
+    def __init__(
+        self,
+        store: Store,
+        connections: Connections,
+        playbooks: PinnedPlaybooks,
+        clock: Clock | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._store = store
+        self._connections = connections
+        self._playbooks = playbooks
+        self._clock = clock or SystemClock()
+        self._limits = limits or Limits()
+        self._ready: list[tuple[int, Millis, str, Execution]] = []
+        self._queued: set[str] = set()
+        self._active: dict[str, Activation] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._scheduler: AsyncIOScheduler | None = None
+        self._stopping = False
+        self._scanning = asyncio.Lock()
+
+    @property
+    def running(self) -> bool:
+        return self._scheduler is not None and not self._stopping
+
+    @property
+    def backlog(self) -> int:
+        """Executions that are ready and wait for a place."""
+        return len(self._ready)
+
+    @property
+    def active(self) -> int:
+        return len(self._active)
+
+    async def start(self) -> None:
+        """Take over what a dead process left running, take up what is ready, and start the bells."""
+        for execution in await self._store.executions.interrupted():
+            self._push(execution)
+        await self.scan()
+        scheduler = AsyncIOScheduler(timezone=UTC)
+        options = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
+        scheduler.add_job(self._watch, IntervalTrigger(seconds=WATCH), id="watch", **options)
+        scheduler.add_job(self._sweep, IntervalTrigger(seconds=SWEEP), id="sweep", **options)
+        scheduler.start()
+        self._scheduler = scheduler
+        await self._set_bell()
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Start nothing new, let calls under way end, and give the rest back to the queue."""
+        self._stopping = True
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+        left = list(self._active)
+        for activation in self._active.values():
+            activation.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if left:
+            await self._store.executions.release(left)
+
+    def wake(self, executions: Iterable[Execution]) -> None:
+        """Take up executions that were just opened."""
+        for execution in executions:
+            self._push(execution)
+        self._fill()
+
+    async def scan(self) -> None:
+        """Take up whatever is ready by the rows."""
+        if self._stopping:
+            return
+        async with self._scanning:
+            now = self._clock.now()
+            for execution in await self._store.executions.ready(now, self._limits.scan):
+                self._push(execution)
+            await self._store.containments.release_expired(now)
+            for execution in await self._store.executions.ready(now, self._limits.scan):
+                self._push(execution)
+        self._fill()
+
+    async def settle(self) -> None:
+        """Wait until nothing is ready and nothing is under way."""
+        await self.scan()
+        while self._tasks or self._ready:
+            self._fill()
+            if self._tasks:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            if not self._tasks and not self._ready:
+                await self.scan()
+
+    async def next_due(self) -> Millis | None:
+        """The earliest instant at which something parked or held comes due."""
+        dues = [await self._store.executions.next_due(), await self._store.containments.next_expiry()]
+        return min((due for due in dues if due is not None), default=None)
+
+    # -- the queue ----------------------------------------------------------------------------
+
+    def _push(self, execution: Execution) -> None:
+        if execution.id in self._active or execution.id in self._queued or execution.state in FINAL:
+            return
+        self._queued.add(execution.id)
+        # A lift goes before everything else: what we did must be taken back on time (S33).
+        rank = -100 if execution.kind == "lift" else -execution.severity_id
+        heapq.heappush(self._ready, (rank, execution.opened_at, execution.id, execution))
+
+    def _fill(self) -> None:
+        while self._ready and len(self._active) < self._limits.active and not self._stopping:
+            execution = heapq.heappop(self._ready)[3]
+            self._queued.discard(execution.id)
+            # Not an activation yet, but no second one may begin meanwhile.
+            self._active[execution.id] = _NOT_YET
+            task = asyncio.create_task(self._run(execution))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, execution: Execution) -> None:
+        moved = True
+        try:
+            moved = await self._activate(execution)
+        except LeaseLost:
+            log.warning("execution has another owner", execution=execution.id)
+        except StoreError as error:
+            log.error("execution put back", execution=execution.id, error=str(error))
+        finally:
+            self._active.pop(execution.id, None)
+            self._fill()
+        if moved:
+            await self._set_bell()
+
+    async def _activate(self, execution: Execution) -> bool:
+        """Drive one execution; True when it may have moved the next bell."""
+        try:
+            playbook, calls, title, alert = await self._load(execution)
+        except (NotFound, DefinitionError) as error:
+            await self._give_up(execution, error)
+            return False
+        fresh = execution.state == "queued" and execution.epoch == 0
+        facts = [] if fresh else await self._store.executions.facts(execution.id)
+        history = History(execution, alert, facts, self._clock.now())
+        activation = Activation(execution, playbook, history, calls, self._store, self._clock)
+        self._active[execution.id] = activation
+        if self._stopping:
+            activation.stop()
+        await activation.drive()
+        return activation.timed
+
+    async def _load(self, execution: Execution) -> tuple[Playbook, CallMaker, str | None, dict[str, object]]:
+        if execution.kind == "lift":
+            undo_calls = await self._store.containments.undo_calls(execution.containment_id or "")
+            playbook, by_path = lift_playbook(undo_calls)
+            return playbook, LiftCalls(self._connections, execution, by_path), None, {}
+        playbook = await self._playbooks.get(execution.playbook_digest)
+        alert = await self._alert(execution)
+        title = alert.get("title")
+        calls = RunCalls(self._connections, self._clock, execution, title if isinstance(title, str) else None)
+        return playbook, calls, calls.reason, alert
+
+    async def _alert(self, execution: Execution) -> dict[str, object]:
+        if execution.alert_id is None:
+            return {}
+        return await self._store.alerts.content(execution.alert_id)
+
+    async def _give_up(self, execution: Execution, error: SoarError) -> None:
+        """What cannot even be loaded ends as failed and says why; it never stays for ever."""
+        failure = {"step": "", "kind": "internal", "message": str(error)}
+        change = ExecutionChange("failed", finished_at=self._clock.now(), error=failure)
+        await self._store.executions.commit(
+            ExecutionUnit(execution.id, execution.epoch, take=True, facts=[], change=change)
+        )
+
+    # -- the bells ----------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        with contextlib.suppress(StoreError):
+            if await self._store.changed():
+                await self.scan()
+                await self._set_bell()
+
+    async def _sweep(self) -> None:
+        with contextlib.suppress(StoreError):
+            await self.scan()
+
+    async def _set_bell(self) -> None:
+        """One bell for the earliest due time, however many executions are parked (S43)."""
+        due = await self.next_due()
+        if due is None or self._scheduler is None or self._stopping:
+            return
+        at = datetime.fromtimestamp(max(due, self._clock.now() + 1) / 1000, tz=UTC)
+        self._scheduler.add_job(
+            self._ring, "date", run_date=at, id="bell", replace_existing=True, misfire_grace_time=None
+        )
+
+    async def _ring(self) -> None:
+        await self.scan()
+        await self._set_bell()
+
+
+class _NotYet(Activation):
+    """Holds the place of an execution whose history is being read."""
+
+    def __init__(self) -> None:  # it has no parts on purpose: stop() is all that is asked of it
+        self._stopping = False
+
+
+_NOT_YET = _NotYet()
