@@ -1,0 +1,202 @@
+"""Reading a tree with expectations: each getter notes what is wrong, and the reading goes on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from soar.errors import ExpressionSyntax, Location
+from soar.expression import CompiledExpression, CompiledValue, compile_expression, compile_value, near
+from soar.playbook.source import ListNode, MapNode, Node, ScalarNode, Source, below, plain_data
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+_LONGEST: Final = 3650 * 86_400
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A key of the language that this version does not carry out: an error, for ignoring it would be worse."""
+
+    danger: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The keys of one kind of map."""
+
+    what: str
+    known: Collection[str]
+    needed: tuple[str, ...] = ()
+    later: Mapping[str, Later] = field(default_factory=dict)
+
+
+class Reading:
+    """One file being read."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def note(self, node: Node, message: str, remedy: str = "") -> None:
+        self.source.note(node.location, message, remedy)
+
+    def fields(self, node: Node | None, shape: Shape) -> MapNode | None:
+        """The map, with its keys checked; None when it is none."""
+        if not isinstance(node, MapNode):
+            if node is not None:
+                self.note(node, f"{shape.what} must be a map, not {said(node)}", f"write keys such as {_some(shape)}")
+            return None
+        for key, entry in node.entries.items():
+            if key in shape.later:
+                later = shape.later[key]
+                message = f"{key!r} is not carried out by this version, and ignoring it would {later.danger}"
+                self.source.note(entry.location, message, later.remedy)
+            elif key not in shape.known:
+                self._unknown_key(entry.location, key, shape)
+        for key in shape.needed:
+            if key not in node.entries:
+                self.note(node, f"{shape.what} has no {key!r}", f"add {key!r}")
+        return node
+
+    def _unknown_key(self, location: Location, key: str, shape: Shape) -> None:
+        every = [*shape.known, *shape.later]
+        remedy = near(key, every) or f"the keys here are {', '.join(sorted(shape.known))}"
+        self.source.note(location, f"{shape.what} has no key {key!r}", remedy)
+
+    def text(self, node: Node | None, what: str) -> str | None:
+        """A text that is not empty."""
+        if node is None:
+            return None
+        if isinstance(node, ScalarNode) and isinstance(node.value, str) and node.value.strip():
+            return node.value
+        remedy = f"write '{node.text}' in quotes" if isinstance(node, ScalarNode) and node.text else "write a text"
+        self.note(node, f"{what} must be a text, not {said(node)}", remedy)
+        return None
+
+    def word(self, node: Node | None, what: str) -> str | None:
+        """A name: letters, digits, `_`, `-`, `.`."""
+        text = self.text(node, what)
+        if text is not None and node is not None and not _WORD.fullmatch(text):
+            self.note(node, f"{what} {text!r} is no name", "use letters, digits, '_' and '-', up to 100 of them")
+            return None
+        return text
+
+    def texts(self, node: Node | None, what: str) -> tuple[str, ...]:
+        """A list of texts; one text stands for a list of one."""
+        if node is None:
+            return ()
+        if isinstance(node, ListNode):
+            return tuple(text for item in node.items if (text := self.text(item, f"{what}: each item")))
+        text = self.text(node, what)
+        return (text,) if text else ()
+
+    def items(self, node: Node | None, what: str) -> tuple[Node, ...]:
+        """A list that holds something."""
+        if node is None:
+            return ()
+        if isinstance(node, ListNode) and node.items:
+            return node.items
+        message = f"{what} is an empty list" if isinstance(node, ListNode) else f"{what} must be a list, not {said(node)}"
+        self.note(node, message, "begin each item with '- '")
+        return ()
+
+    def duration(self, node: Node | None, what: str) -> float | None:
+        """Seconds of `30s`, `15m`, `24h`, `7d`."""
+        if node is None:
+            return None
+        found = _DURATION.fullmatch(node.text) if isinstance(node, ScalarNode) else None
+        if not found:
+            given = isinstance(node, ScalarNode) and isinstance(node.value, int) and not isinstance(node.value, bool)
+            remedy = f"write {plain_data(node)}s for seconds" if given else "write a number and s, m, h or d, such as 15m"
+            self.note(node, f"{what} must be a duration, not {said(node)}", remedy)
+            return None
+        seconds = int(found[1]) * _UNITS[found[2]]
+        if not 0 < seconds <= _LONGEST:
+            self.note(node, f"{what} must be more than nothing and at most 3650d, not {found[0]}", "write such as 15m")
+            return None
+        return float(seconds)
+
+    def whole(self, node: Node | None, what: str, low: int, high: int) -> int | None:
+        """A whole number within bounds."""
+        if node is None:
+            return None
+        value = node.value if isinstance(node, ScalarNode) else None
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return value
+        self.note(node, f"{what} must be a whole number from {low} to {high}, not {said(node)}", f"write such as {low}")
+        return None
+
+    def choice(self, node: Node | None, what: str, choices: Collection[str]) -> str | None:
+        """One of a few words."""
+        if node is None:
+            return None
+        if isinstance(node, ScalarNode) and node.value in choices:
+            return str(node.value)
+        remedy = near(node.text, choices) if isinstance(node, ScalarNode) else ""
+        self.note(node, f"{what} cannot be {said(node)}", remedy or f"write one of {', '.join(sorted(choices))}")
+        return None
+
+    def expression(self, node: Node | None, what: str) -> CompiledExpression | None:
+        """A bare expression."""
+        if node is None:
+            return None
+        if not isinstance(node, ScalarNode) or node.value is None:
+            self.note(node, f"{what} must be an expression, not {said(node)}", "write such as vars.score >= 70")
+            return None
+        try:
+            return compile_expression(node.text)
+        except ExpressionSyntax as error:
+            self._note_faults(node, error, what)
+            return None
+
+    def value(self, node: Node | None, what: str) -> CompiledValue | None:
+        """Data that may hold templates."""
+        if node is None:
+            return None
+        self._refuse_key_templates(node)
+        try:
+            return compile_value(plain_data(node))
+        except ExpressionSyntax as error:
+            self._note_faults(node, error, what)
+            return None
+
+    def _note_faults(self, node: Node, error: ExpressionSyntax, what: str) -> None:
+        for fault in error.faults:
+            place = below(node, fault.path)
+            names = ".".join(map(str, (what, *fault.path)))
+            location = self.source.find(place, fault.word, fault.line)
+            self.source.note(location, f"{names}: {fault.message}", fault.remedy)
+
+    def _refuse_key_templates(self, node: Node) -> None:
+        if isinstance(node, ListNode):
+            for item in node.items:
+                self._refuse_key_templates(item)
+        elif isinstance(node, MapNode):
+            for entry in node.entries.values():
+                if "{{" in entry.key or "{%" in entry.key:
+                    self.source.note(entry.location, "a key cannot be a template", "write the key out; only values are templates")
+                self._refuse_key_templates(entry.value)
+
+
+def said(node: Node) -> str:
+    """What stands there, for a message."""
+    if isinstance(node, MapNode):
+        return "a map"
+    if isinstance(node, ListNode):
+        return "a list"
+    if node.value is None:
+        return "nothing"
+    if isinstance(node.value, bool):
+        return node.text
+    if isinstance(node.value, int | float):
+        return f"the number {node.text}"
+    shown = node.value if len(node.value) <= 60 else f"{node.value[:57]}..."
+    return f"the text {shown!r}"
+
+
+def _some(shape: Shape) -> str:
+    return ", ".join(list(shape.needed or sorted(shape.known))[:3])
