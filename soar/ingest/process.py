@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from soar.clock import Clock
 from soar.errors import Conflict, NormalizeFailed, NotFound, StoreError, StoreUnavailable
 from soar.ids import derived_id
+from soar.ingest.manual import MANUAL, run_of
 from soar.ingest.normalize import normalize
 from soar.ingest.source import Source
 from soar.model.alert import Alert, Match, RawAlert
@@ -18,8 +19,11 @@ from soar.model.playbook import Playbook
 from soar.store.units import Opening
 from soar.telemetry import ALERTS, MATCH_ERRORS, logger
 
-BATCH: Final = 64
-"""Alerts opened together; the loop is free for deliveries between two batches."""
+BATCH: Final = 32
+"""Alerts opened together."""
+
+_TURN: Final = 4
+"""Alerts read before deliveries get their turn on the loop."""
 
 SWEEP: Final = 5.0
 """Seconds after which it looks by itself: a wake-up may be lost (S40)."""
@@ -42,6 +46,10 @@ class Loaded(Protocol):
     def match(self, alert: Alert) -> list[Match]: ...
 
 
+OnOpened = Callable[[Sequence[Execution], Mapping[str, Alert]], None]
+"""Told of new executions, and of the alerts they are about, so that nobody reads those again."""
+
+
 class Inbox(Protocol):
     """The part of the store that raw alerts wait in."""
 
@@ -61,7 +69,7 @@ class Processor:
         sources: Mapping[str, Source],
         loaded: Callable[[], Loaded],
         clock: Clock,
-        on_opened: Callable[[Sequence[Execution]], None] = lambda opened: None,
+        on_opened: Callable[[Sequence[Execution]], None] = lambda _: None,
         *,
         timeout: float,
         mask: Callable[[Any], Any] = lambda data: data,
@@ -84,13 +92,16 @@ class Processor:
         while True:
             self._kept.clear()
             try:
-                while await self.step():
-                    await asyncio.sleep(0)
+                busy = await self.step()
             except StoreUnavailable as error:
                 log.warning("alerts wait: the store cannot be written", reason=str(error))
                 await self._clock.sleep(RETRY)
-                continue
-            await self._rest()
+            except Exception:  # the worker's edge: it must not end while the server runs
+                log.exception("alerts wait: processing them failed")
+                await self._clock.sleep(RETRY)
+            else:
+                if not busy:
+                    await self._rest()
 
     async def _rest(self) -> None:
         try:
@@ -110,11 +121,13 @@ class Processor:
             return False
         loaded = self._loaded()
         openings: list[Opening] = []
-        for raw in raws:
+        for place, raw in enumerate(raws, start=1):
+            if place % _TURN == 0:
+                await asyncio.sleep(0)
             try:
                 openings.append(self.opening(raw, loaded))
             except Exception as error:  # noqa: BLE001 # the worker's edge: one alert never stops the others
-                await self._dead(raw, error)
+                await self._dead(raw.id, raw.source, error)
         await self._open(openings)
         return True
 
@@ -130,16 +143,27 @@ class Processor:
                 f"the source '{raw.source}' is no longer configured; add it again, then replay the alert"
             )
         alert = normalize(source, raw, self._mask)
+        if raw.source == MANUAL:
+            return self._opening_by_hand(raw, alert, loaded)
         matches = loaded.match(alert)
-        now = self._clock.now()
         executions = [
-            self._execution(alert, loaded.playbooks[match.playbook_id], now)
+            self._execution(alert, loaded.playbooks[match.playbook_id], f"source:{alert.source}")
             for match in matches
             if match.outcome == "matched"
         ]
         return Opening(alert, matches, executions, loaded.digest)
 
-    def _execution(self, alert: Alert, playbook: Playbook, now: int) -> Execution:
+    def _opening_by_hand(self, raw: RawAlert, alert: Alert, loaded: Loaded) -> Opening:
+        """The one playbook that was asked for, whatever its trigger says."""
+        run = run_of(raw)
+        playbook = loaded.playbooks.get(run.playbook_id)
+        if playbook is None:
+            raise NormalizeFailed(f"the playbook '{run.playbook_id}' is no longer loaded; run it again once it is")
+        match = Match(playbook.id, playbook.digest, "matched", {"run_by": run.actor})
+        return Opening(alert, [match], [self._execution(alert, playbook, run.actor)], loaded.digest)
+
+    def _execution(self, alert: Alert, playbook: Playbook, actor: str) -> Execution:
+        now = self._clock.now()
         limit = self._timeout if playbook.timeout is None else playbook.timeout
         return Execution(
             id=derived_id(alert.id, playbook.id),
@@ -152,7 +176,7 @@ class Processor:
             deadline_at=now + round(limit * 1000),
             alert_id=alert.id,
             severity_id=alert.severity_id,
-            actor=f"source:{alert.source}",
+            actor=actor,
         )
 
     async def _open(self, openings: Sequence[Opening]) -> None:
@@ -160,31 +184,33 @@ class Processor:
             opened = set(await self._alerts.open(openings))
         except StoreUnavailable:
             raise
-        except StoreError:
-            opened = await self._open_singly(openings)
+        except Exception:  # noqa: BLE001 # which of them it was is found by opening each alone
+            openings, opened = await self._open_singly(openings)
         _count(openings)
         executions = [execution for opening in openings for execution in opening.executions if execution.id in opened]
         if executions:
-            self._on_opened(executions)
+            self._on_opened(executions, {opening.alert.id: opening.alert for opening in openings})
 
-    async def _open_singly(self, openings: Sequence[Opening]) -> set[str]:
+    async def _open_singly(self, openings: Sequence[Opening]) -> tuple[list[Opening], set[str]]:
         """One of a batch was refused by the store: the others go on, that one is a dead letter."""
+        good: list[Opening] = []
         opened: set[str] = set()
         for opening in openings:
             try:
                 opened.update(await self._alerts.open([opening]))
+                good.append(opening)
             except StoreUnavailable:
                 raise
-            except StoreError as error:
-                await self._fail(opening.alert.id, opening.alert.source, str(error))
-        return opened
+            except Exception as error:  # noqa: BLE001 # the worker's edge: one alert never stops the others
+                await self._dead(opening.alert.id, opening.alert.source, error)
+        return good, opened
 
-    async def _dead(self, raw: RawAlert, error: Exception) -> None:
-        expected = isinstance(error, NormalizeFailed)
+    async def _dead(self, alert_id: str, source: str, error: Exception) -> None:
+        expected = isinstance(error, NormalizeFailed | StoreError)
         if not expected:
-            log.error("an alert could not be processed", alert=raw.id, source=raw.source, exc_info=error)
+            log.error("an alert could not be processed", alert=alert_id, source=source, exc_info=error)
         reason = str(error) if expected else f"processing it failed unexpectedly ({type(error).__name__}); see the log"
-        await self._fail(raw.id, raw.source, reason)
+        await self._fail(alert_id, source, reason)
 
     async def _fail(self, alert_id: str, source: str, reason: str) -> None:
         try:

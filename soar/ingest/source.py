@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import SecretStr
@@ -27,6 +27,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, str], SecretStr]
 """From a secret's reference and the setting it stands in to the secret."""
+
+RESERVED: Final = "manual"
+"""The source name of alerts given by hand."""
 
 _ENVELOPE: Final = "envelope."
 
@@ -193,7 +196,7 @@ def open_sources(settings: Settings, kinds: Mapping[str, SourceKind], resolve: R
             location = settings.place("sources", name, "auth", "secret")
             problems.append(Problem(location, str(error), "set the secret, then start again"))
         else:
-            sources[name] = make_source(name, entry, kinds[entry.kind], verifier)
+            sources[name] = make_source(name, kinds[entry.kind], verifier, entry)
     if problems:
         raise ConfigError("\n".join(map(str, problems)), problems)
     return sources
@@ -207,21 +210,25 @@ def check_sources(settings: Settings, kinds: Mapping[str, SourceKind]) -> list[P
 def _problems(settings: Settings, name: str, kinds: Mapping[str, SourceKind]) -> list[Problem]:
     return [
         Problem(settings.place("sources", name, *path), f"source '{name}': {message}", remedy)
-        for path, message, remedy in _faults(settings.sources[name], kinds)
+        for path, message, remedy in _faults(name, settings.sources[name], kinds)
     ]
 
 
-def _faults(entry: SourceSettings, kinds: Mapping[str, SourceKind]) -> Iterable[tuple[Sequence[str], str, str]]:
+def _faults(
+    name: str, entry: SourceSettings, kinds: Mapping[str, SourceKind]
+) -> Iterable[tuple[Sequence[str], str, str]]:
     kind = kinds.get(entry.kind)
+    if name == RESERVED:
+        yield (), "that name is taken: alerts given by hand have it", "take another name"
     if kind is None:
         near = difflib.get_close_matches(entry.kind, kinds, 1)
         yield ("kind",), f"there is no kind '{entry.kind}'", f"use one of {', '.join(near or sorted(kinds))}"
     elif entry.auth.scheme not in kind.auth:
         message = f"a {kind.kind} sender cannot use scheme {entry.auth.scheme}"
         yield ("auth", "scheme"), message, f"use one of {', '.join(kind.auth)}"
-    for name, written in entry.mapping.items():
-        if fault := _mapping_fault(name, written):
-            yield ("mapping", name), *fault
+    for target, written in entry.mapping.items():
+        if fault := _mapping_fault(target, written):
+            yield ("mapping", target), *fault
     for path in (*entry.dedupe, *([entry.split] if entry.split else [])):
         try:
             Path.parse(path)
@@ -250,26 +257,31 @@ def _mapping_fault(name: str, written: Any) -> tuple[str, str] | None:
     return None
 
 
-def make_source(name: str, entry: SourceSettings, kind: SourceKind, verifier: Verifier) -> Source:
-    """A source from checked settings."""
-    split = entry.split or kind.alerts
-    return Source(
+def make_source(name: str, kind: SourceKind, verifier: Verifier, entry: SourceSettings | None = None) -> Source:
+    """A source of that kind, with the installation's own rules over those of the kind; they were checked before."""
+    split = (entry.split if entry else None) or kind.alerts
+    source = Source(
         name=name,
         kind=kind,
         verifier=verifier,
-        networks=tuple(_plain_network(network) for network in entry.allow),
-        mapping={target: _compiled(written) for target, written in entry.mapping.items()},
         paths={target: tuple(map(Path.parse, paths)) for target, paths in kind.fields.items()},
-        severities=SeverityMap({**kind.severity_map, **entry.severity_map}),
+        severities=SeverityMap({**kind.severity_map, **(entry.severity_map if entry else {})}),
         split=Path.parse(split) if split else None,
         unwrap=Path.parse(kind.unwrap) if kind.unwrap else None,
         truncated=Path.parse(kind.truncated) if kind.truncated else None,
         dedupe=tuple(tuple(map(Path.parse, paths)) for paths in kind.dedupe),
+    )
+    if entry is None:
+        return source
+    return replace(
+        source,
+        networks=tuple(map(plain_network, entry.allow)),
+        mapping={target: _compiled(written) for target, written in entry.mapping.items()},
         own_dedupe=tuple(map(Path.parse, entry.dedupe)),
     )
 
 
-def _plain_network(text: str) -> Network:
+def plain_network(text: str) -> Network:
     """A network; one of IPv4 addresses inside IPv6 is the IPv4 one."""
     network = ipaddress.ip_network(text, strict=False)
     mapped = getattr(network.network_address, "ipv4_mapped", None)
