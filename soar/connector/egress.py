@@ -52,6 +52,7 @@ class Egress:
         self._anything = False
         for entry in allow:
             self._add(entry.strip())
+        self._may_ask = lru_cache(maxsize=1024)(self._host_allowed)
         self._may_dial = lru_cache(maxsize=1024)(self._judge)
 
     def _add(self, entry: str) -> None:
@@ -76,10 +77,7 @@ class Egress:
         Raises:
             Refused: the message names the setting that allows it.
         """
-        name = canonical_host(host)
-        address = as_address(name)
-        allowed = self._literal(address) if address is not None else self._named(name)
-        if not allowed:
+        if not self._may_ask(host):
             raise Refused(self.refusal(host))
 
     def may_dial(self, host: str, address: str) -> bool:
@@ -94,6 +92,11 @@ class Egress:
             f"connection '{self.connection}' may not reach {target}: it is not on the allow-list;"
             f" if this is meant, add '{entry}' to `egress.allow` in soar.yaml"
         )
+
+    def _host_allowed(self, host: str) -> bool:
+        name = canonical_host(host)
+        address = as_address(name)
+        return self._literal(address) if address is not None else self._named(name)
 
     def _judge(self, host: str, text: str) -> bool:
         address = as_address(text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import ssl
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -179,11 +180,7 @@ class HttpClient:
         return await _Exchange(self._shared, trail, label, alters).run(request, accept)
 
     def _url(self, path: str, params: Mapping[str, Any] | None) -> httpx.URL:
-        _check_path(path)
-        if path.startswith(("http://", "https://")):
-            url = httpx.URL(path)
-        else:
-            url = httpx.URL(f"{self._base}/{path.lstrip('/')}" if path else self._base)
+        url = _joined(self._base, path)
         return url.copy_merge_params(_plain(params)) if params else url
 
     def _sent_headers(self, url: httpx.URL, extra: Mapping[str, str] | None) -> dict[str, str]:
@@ -309,6 +306,14 @@ def _reason(cause: BaseException) -> str:
     if isinstance(cause, aiohttp.ServerDisconnectedError):
         return "the connection was closed before an answer came"
     return str(cause) or type(cause).__name__
+
+
+@lru_cache(maxsize=512)
+def _joined(base: str, path: str) -> httpx.URL:
+    _check_path(path)
+    if path.startswith(("http://", "https://")):
+        return httpx.URL(path)
+    return httpx.URL(f"{base}/{path.lstrip('/')}" if path else base)
 
 
 def _check_path(path: str) -> None:
