@@ -147,7 +147,9 @@ def test_g07_the_structlog_processor_masks_every_value(masker: Masker) -> None:
     try:
         raise ValueError(f"bad {SECRET}")
     except ValueError as error:
-        logger.exception("failed", url=f"https://h/?x={SECRET}", password="hunter22", nested={"a": [SECRET]}, error=error)
+        logger.exception(
+            "failed", url=f"https://h/?x={SECRET}", password="hunter22", nested={"a": [SECRET]}, error=error
+        )
     assert len(lines) == 1
     assert json.dumps(SECRET)[1:-1] not in lines[0]
     assert "hunter22" not in lines[0]
