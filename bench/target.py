@@ -25,14 +25,12 @@ class ApiCall:
     at: float
     """Seconds on the performance counter: the loop's own clock steps by 1 ms."""
     path: str
+    """Without its query."""
     key: str | None
     """The Idempotency-Key."""
+    ref: str
+    """The sender's id of the alert this call is about: in the body, or as `?ref=` of a read."""
     body: dict[str, Any]
-
-    @property
-    def ref(self) -> str:
-        """The sender's id of the alert this call is about."""
-        return str(self.body["ref"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,8 @@ class Answer:
     status: int = 200
     delay: float = 0.0
     drop: bool = False
+    silent: bool = False
+    """No answer at all; the connection stays open."""
 
 
 ANSWER = Answer()
@@ -109,9 +109,13 @@ class _Connection(asyncio.Protocol):
         self._body += body
 
     def on_message_complete(self) -> None:
-        call = ApiCall(time.perf_counter(), self._path.decode(), self._key, orjson.loads(bytes(self._body) or b"{}"))
+        path, _, query = self._path.decode().partition("?ref=")
+        body = orjson.loads(bytes(self._body) or b"{}")
+        call = ApiCall(time.perf_counter(), path, self._key, str(body.get("ref", query)), body)
         self._target.on_call(call)
         answer = self._target.answer(call)
+        if answer.silent:
+            return
         if answer.delay:
             self._loop.call_later(answer.delay, self._reply, call, answer)
         else:
