@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -14,6 +14,9 @@ from soar.connector.definition import ActionDefinition
 from soar.connector.masking import Masker
 from soar.errors import Refused
 from soar.model.action import Prepared
+
+_ADDRESS: Final = frozenset({"ip_v4_address", "ip_v6_address", "ip_any_address"})
+"""Of `IPv4Address | IPv6Address` pydantic names the first only; a person should not be sent after the version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ class Inputs:
         if kind == "extra_forbidden":
             known = ", ".join(action.params_schema.get("properties", {})) or "none"
             return f"there is no parameter '{name}'; there are {known}"
-        text = self.masker.text(text.removeprefix("Value error, "))
+        text = "input is no IP address" if kind in _ADDRESS else text.removeprefix("Value error, ")
+        text = self.masker.text(text)
         shown = repr(self.masker.mask({name: inputs.get(name)})[name])
         return f"parameter '{name}': {text[:1].lower()}{text[1:]}, got {shown[:80]}"
 
