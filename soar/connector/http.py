@@ -30,6 +30,8 @@ LONGEST_WAIT: Final = 900.0
 _CONNECT_TIMEOUT: Final = 10.0
 _KEEP_ALIVE: Final = 4.0
 """Below the 5 s after which common servers hang up: a connection that dies under a request costs an unknown outcome."""
+_EXTENSIONS: Final = {"timeout": {"connect": _CONNECT_TIMEOUT}}
+"""The time of the whole call is held by its caller."""
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _DEFAULT_HEADERS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "soar-engine"}
 _ANSWERED_ELSEWHERE: Final = frozenset({303, 304})
@@ -171,7 +173,13 @@ class HttpClient:
         try:
             url = self._url(path, params)
             request = httpx.Request(
-                method, url, headers=self._sent_headers(url, headers), json=json, data=form, content=content
+                method,
+                url,
+                headers=self._sent_headers(url, headers),
+                json=json,
+                data=form,
+                content=content,
+                extensions=_EXTENSIONS,
             )
         except (httpx.InvalidURL, ValueError, TypeError) as error:
             raise Refused(f"{label} cannot be written as a request: {error}") from error

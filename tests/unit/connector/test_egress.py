@@ -14,7 +14,7 @@ METADATA = [
     "64:ff9b::a9fe:a9fe",
     "64:ff9b:1::a9fe:a9fe",
 ]
-LOCAL = ["127.0.0.1", "::1", "::ffff:127.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1", "::7f00:1", "0.0.0.0", "::"]  # noqa: S104
+LOCAL = ["127.0.0.1", "::1", "::ffff:127.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1", "::7f00:1", "0.0.0.0", "::"]
 PRIVATE = ["10.0.0.5", "192.168.1.1", "fd00::1", "fe80::1", "::ffff:10.0.0.5", "100.64.0.1"]
 PUBLIC = ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"]
 
@@ -39,7 +39,7 @@ def test_a_pattern_vouches_for_public_addresses(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address", [*METADATA, "0.0.0.0", "::", "fe80::1", "fe80::1%eth0", "fd00:ec2::254", "224.0.0.1"]
-)  # noqa: S104
+)
 def test_h05_no_name_vouches_for_metadata_or_unspecified_addresses(address: str) -> None:
     egress = Egress("web", ["gateway.internal"])
     egress.check_host("gateway.internal")
