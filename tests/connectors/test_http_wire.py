@@ -189,11 +189,13 @@ async def test_s17_tls_that_does_not_hold_is_unavailable_and_says_why() -> None:
     async def speaks_plainly(peer: Wire) -> None:
         peer.writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    async with wire(speaks_plainly) as (url, _):
-        async with connected("http", {"base_url": url.replace("http:", "https:")}) as connections:
-            outcome = await post(connections)
-            assert (outcome.kind, outcome.error_kind) == ("unavailable", "")
-            assert "no connection" in outcome.message
+    async with (
+        wire(speaks_plainly) as (url, _),
+        connected("http", {"base_url": url.replace("http:", "https:")}) as connections,
+    ):
+        outcome = await post(connections)
+        assert (outcome.kind, outcome.error_kind) == ("unavailable", "")
+        assert "no connection" in outcome.message
 
 
 # Cancelled.
