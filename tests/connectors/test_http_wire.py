@@ -405,9 +405,13 @@ async def test_cookies_are_neither_kept_nor_shown() -> None:
             await peer.request()
             await peer.answer("200 OK", b"{}", "Set-Cookie: session=abcdef", "Content-Type: application/json")
 
-    async with api(cookie) as (connections, seen):
+    async with (
+        wire(cookie) as (url, seen),
+        connected("http", {"base_url": url.replace("127.0.0.1", "localhost")}) as connections,
+    ):
         outcome = await get(connections)
         await get(connections)
+        assert len(seen) == 2
         assert "abcdef" not in repr(outcome)
         assert b"abcdef" not in b"".join(seen)
 
@@ -427,6 +431,7 @@ async def test_an_endless_answer_is_cut_while_it_is_read(packed: bool) -> None:
     async with api(flood) as (connections, _):
         outcome = await get(connections)
         assert (outcome.kind, outcome.error_kind) == ("refused", "too_large")
+        assert "more than 5242880 bytes" in outcome.message
         changed = await post(connections)
         assert changed.kind == "done"
         assert changed.output is not None

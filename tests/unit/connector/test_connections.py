@@ -246,6 +246,12 @@ async def test_a_first_change_that_was_turned_away_is_none(first: int, kind: str
         assert (await connections.perform(call("two_steps", name="x"))).kind == kind
 
 
+@pytest.mark.parametrize(("status", "kind"), [(303, "done"), (304, "done"), (302, "refused"), (307, "refused")])
+async def test_a_redirect_that_is_an_answer_is_one_and_others_are_a_no(status: int, kind: str) -> None:
+    async with gateway(answers(key_1=httpx.Response(status))) as (connections, _):
+        assert (await connections.perform(BLOCK)).kind == kind
+
+
 async def test_a_login_is_no_change() -> None:
     handler = answers(login=httpx.Response(200), first=httpx.Response(503))
     async with gateway(handler) as (connections, _):
