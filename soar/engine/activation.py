@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from soar.clock import Clock, Millis
-from soar.engine.calls import CallMaker, Ready, first_of_hold, hold_id, outcome_fact
+from soar.engine.calls import CallMaker, Ready, outcome_fact
 from soar.engine.decide import decide
 from soar.engine.history import History
 from soar.engine.round import Round, Wait
@@ -72,8 +72,8 @@ class Activation:
         Raises:
             LeaseLost: it has another owner; nothing of ours was written since.
         """
+        await self._read_signals()
         while True:
-            await self._read_signals()
             round = self._decide()
             if round.finish is not None:
                 await self._commit(self._finished(round))
@@ -161,7 +161,7 @@ class Activation:
                 await self._store.executions.commit(unit)
                 break
             except StoreUnavailable as error:
-                log.error("history not written, trying again", execution=self.execution.id, error=str(error))
+                log.warning("history not written, trying again", execution=self.execution.id, reason=str(error))
                 await self._clock.sleep(STORE_PAUSE)
         if not self._taken:
             self._taken, self._epoch = True, self._epoch + 1
@@ -171,8 +171,8 @@ class Activation:
     def _lift_ended(self, change: ExecutionChange) -> list[LedgerChange]:
         if self.execution.containment_id is None:
             return []
-        result = "lifted" if change.state == "succeeded" else "stuck"
-        return [LiftEnded(self.execution.containment_id, result, self._history.now)]
+        lifted = change.state == "succeeded"
+        return [LiftEnded(self.execution.containment_id, "lifted" if lifted else "stuck", self._history.now)]
 
     def _finished(self, round: Round) -> ExecutionChange:
         finish = round.finish
@@ -186,13 +186,13 @@ class Activation:
         """Make the calls side by side and take in what became of them."""
         started = self._clock.now()
         if len(calls) == 1 and not self._pending.facts and self._taken:
-            self._learn(calls[0], await self._calls.outcome(calls[0], self._history), started)
+            self._learn(calls[0], await self._calls.outcome(calls[0]), started)
         else:
-            tasks = [asyncio.ensure_future(self._calls.outcome(ready, self._history)) for ready in calls]
+            tasks = [asyncio.create_task(self._calls.outcome(ready)) for ready in calls]
             await self._finish_calls(calls, tasks, started)
         self._history.move_to(self._clock.now())
 
-    async def _finish_calls(self, calls: list[Ready], tasks: list[asyncio.Future[Outcome]], started: Millis) -> None:
+    async def _finish_calls(self, calls: list[Ready], tasks: list[asyncio.Task[Outcome]], started: Millis) -> None:
         try:
             _, slow = await asyncio.wait(tasks, timeout=SLOW_CALL)
             if slow:
@@ -230,16 +230,13 @@ class Activation:
             self._history.move_to(self._clock.now())
             self._take_due(round.waits)
             return True
-        awaiting = "person" if round.on_person else "timer"
-        await self._commit(ExecutionChange("parked", awaiting=awaiting, due_at=due))
+        await self._commit(ExecutionChange("parked", awaiting="person" if round.on_person else "timer", due_at=due))
         return False
 
     async def _read_signals(self) -> None:
-        """Take in what others left for this execution."""
-        if self.execution.state == "queued" and self.execution.epoch == 0 and not self._taken:
-            return  # just opened: nobody can have left anything that needs to be read before its first commit
-        if self._taken:
-            return  # signals left meanwhile requeue it when it parks
+        """Take in what others left for this execution; what is left from now on requeues it when it parks."""
+        if self.execution.epoch == 0:
+            return  # just opened: it has asked nobody anything
         for signal in await self._store.executions.signals(self.execution.id):
             self._take_signal(signal)
 
@@ -249,6 +246,6 @@ class Activation:
             path, attempt = signal.data["path"], signal.data["attempt"]
             at = self._history.stamp(self._clock.now())
             self._take_in(Fact(path, "answered", attempt, at, signal.data))
-            if signal.data["answer"] == "happened":
-                hold = hold_id(self.execution.id, path, first_of_hold(self._history, path, attempt))
-                self._pending.ledger.append(Settle(hold, "applied", at))
+            attempted = self._history.get(path, "attempt", attempt)
+            if signal.data["answer"] == "happened" and attempted is not None and "hold" in attempted.data:
+                self._pending.ledger.append(Settle(attempted.data["hold"], "applied", at))

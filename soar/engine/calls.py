@@ -6,7 +6,7 @@ Steps 1 to 5 of docs/decisions/engine.md, "One action, step by step".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from soar.clock import Clock, Millis
@@ -36,7 +36,7 @@ class Ready:
     ledger: tuple[LedgerChange, ...] = ()
     resumed: bool = False
     """Its attempt was on record already: a crash came between the write and the outcome."""
-    prepared: Prepared = Prepared()
+    prepared: Prepared = field(default_factory=Prepared)
     hold_attempt: int = 1
     """The try whose hold this one goes on with."""
 
@@ -48,7 +48,7 @@ class CallMaker(Protocol):
         """The call, or the outcome fact of a call that must not be made."""
         ...
 
-    async def outcome(self, ready: Ready, history: History) -> Outcome:
+    async def outcome(self, ready: Ready) -> Outcome:
         """Make it and make sure of it."""
         ...
 
@@ -81,6 +81,8 @@ class RunCalls:
         if history.get(run.path, "attempt", run.attempt) is not None:
             return Ready(run, spec, call, resumed=True, prepared=prepared, hold_attempt=first)
         data = {"input": prepared.masked_inputs, "masked": prepared.masked, "key": call.key}
+        if spec.undo is not None and prepared.target is not None:
+            data["hold"] = hold_id(self._execution.id, run.path, first)
         attempt = Fact(run.path, "attempt", run.attempt, at, data)
         ledger = self._apply(run, spec, prepared, call, at) if first == run.attempt else ()
         return Ready(run, spec, call, (attempt,), ledger, prepared=prepared, hold_attempt=first)
@@ -136,7 +138,7 @@ class RunCalls:
             reverse=f"{run.action.connection}.{spec.undo}",
         )
 
-    async def outcome(self, ready: Ready, history: History) -> Outcome:
+    async def outcome(self, ready: Ready) -> Outcome:
         if not ready.resumed:
             outcome = await self._connections.perform(ready.call)
             if outcome.kind != "unknown" or not ready.spec.changes:
@@ -191,12 +193,13 @@ class LiftCalls:
         data = {"input": run.inputs, "masked": False, "key": key}
         return Ready(run, spec, call, (Fact(run.path, "attempt", run.attempt, history.now, data),))
 
-    async def outcome(self, ready: Ready, history: History) -> Outcome:
+    async def outcome(self, ready: Ready) -> Outcome:
         """Undo is idempotent by contract: what is not known is done again, never asked (S33)."""
         undo = self._undo_calls[ready.run.path]
         return await self._connections.undo(undo, key=ready.call.key, timeout=ready.call.timeout)
 
-    def settle(self, ready: Ready, outcome: Outcome, at: Millis) -> tuple[LedgerChange, ...]:
+    def settle(self, ready: Ready, outcome: Outcome, at: Millis) -> tuple[LedgerChange, ...]:  # noqa: ARG002
+        # The ledger hears of a lift when it ends, not of its calls; the arguments are the protocol's.
         return ()
 
 

@@ -16,7 +16,7 @@ from soar.engine.history import History
 from soar.engine.retries import pause_after
 from soar.engine.round import Ask, Finish, Round, Run, Wait
 from soar.engine.scope import ScopeBuilder
-from soar.errors import ErrorKind, ExpressionFailed
+from soar.errors import ExpressionFailed
 from soar.model.execution import Fact, FactKind
 from soar.model.playbook import Action, Block, Choice, Fail, Playbook, SetVariables, Step, Stop
 
@@ -294,13 +294,13 @@ class _Walk:
 
     # -- endings ------------------------------------------------------------------------------
 
-    def _fail(self, step: Step, path: str, kind: ErrorKind, message: str, frame: Frame) -> Flow:
+    def _fail(self, step: Step, path: str, kind: str, message: str, frame: Frame) -> Flow:
         return self._end(step, path, "failed", frame, error={"step": path, "kind": kind, "message": message})
 
     def _end(
         self, step: Step, path: str, status: str, frame: Frame, *, output: Any = None, error: Error | None = None
     ) -> Flow:
-        data = {"status": status}
+        data: dict[str, Any] = {"status": status}
         if output is not None:
             data["output"] = output
         if error is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -20,8 +20,9 @@ from soar.engine.calls import CallMaker, LiftCalls, RunCalls
 from soar.engine.history import History
 from soar.engine.lift import lift_playbook
 from soar.engine.pinned import PinnedPlaybooks
-from soar.errors import DefinitionError, LeaseLost, NotFound, SoarError, StoreError
+from soar.errors import DefinitionError, LeaseLost, NotFound, SoarError, StoreError, StoreUnavailable
 from soar.model.action import Connections
+from soar.model.alert import Alert
 from soar.model.execution import FINAL, Execution
 from soar.model.playbook import Playbook
 from soar.store import Store
@@ -33,6 +34,9 @@ WATCH: Final = 0.25
 """Seconds between looks for what other processes wrote (S42)."""
 SWEEP: Final = 5.0
 """Seconds between sweeps, the safety net under every wake-up (S40)."""
+
+KEPT_ALERTS: Final = 2_000
+"""Alerts kept at hand for executions that wait for a place; the others are read when their turn comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,11 @@ class Engine:
         self._playbooks = playbooks
         self._clock = clock or SystemClock()
         self._limits = limits or Limits()
+        self._alerts: dict[str, Alert] = {}
         self._ready: list[tuple[int, Millis, str, Execution]] = []
         self._queued: set[str] = set()
         self._active: dict[str, Activation] = {}
+        self._set_aside: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduler: AsyncIOScheduler | None = None
         self._stopping = False
@@ -84,8 +90,7 @@ class Engine:
 
     async def start(self) -> None:
         """Take over what a dead process left running, take up what is ready, and start the bells."""
-        for execution in await self._store.executions.interrupted():
-            self._push(execution)
+        await self.take_over()
         await self.scan()
         scheduler = AsyncIOScheduler(timezone=UTC)
         options = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
@@ -94,6 +99,11 @@ class Engine:
         scheduler.start()
         self._scheduler = scheduler
         await self._set_bell()
+
+    async def take_over(self) -> None:
+        """What was running belonged to a process that is gone: it is ours now, from its facts on."""
+        for execution in await self._store.executions.interrupted():
+            self._push(execution)
 
     async def stop(self, grace: float = 5.0) -> None:
         """Start nothing new, let calls under way end, and give the rest back to the queue."""
@@ -111,10 +121,13 @@ class Engine:
         if left:
             await self._store.executions.release(left)
 
-    def wake(self, executions: Iterable[Execution]) -> None:
-        """Take up executions that were just opened."""
+    def wake(self, executions: Iterable[Execution], alerts: Mapping[str, Alert] | None = None) -> None:
+        """Take up executions that were just opened; their alerts, where at hand, need not be read again."""
         for execution in executions:
             self._push(execution)
+            alert = (alerts or {}).get(execution.alert_id or "")
+            if alert is not None and len(self._alerts) < KEPT_ALERTS:
+                self._alerts[alert.id] = alert
         self._fill()
 
     async def scan(self) -> None:
@@ -148,7 +161,8 @@ class Engine:
     # -- the queue ----------------------------------------------------------------------------
 
     def _push(self, execution: Execution) -> None:
-        if execution.id in self._active or execution.id in self._queued or execution.state in FINAL:
+        known = execution.id in self._active or execution.id in self._queued or execution.id in self._set_aside
+        if known or execution.state in FINAL:
             return
         self._queued.add(execution.id)
         # A lift goes before everything else: what we did must be taken back on time (S33).
@@ -171,8 +185,12 @@ class Engine:
             moved = await self._activate(execution)
         except LeaseLost:
             log.warning("execution has another owner", execution=execution.id)
-        except StoreError as error:
-            log.error("execution put back", execution=execution.id, error=str(error))
+        except StoreUnavailable as error:
+            log.warning("execution put back", execution=execution.id, reason=str(error))
+        except Exception:
+            # The worker's edge: one execution never stops the others, nor is it tried again and again.
+            log.exception("execution set aside until the next start", execution=execution.id)
+            self._set_aside.add(execution.id)
         finally:
             self._active.pop(execution.id, None)
             self._fill()
@@ -210,7 +228,10 @@ class Engine:
     async def _alert(self, execution: Execution) -> dict[str, object]:
         if execution.alert_id is None:
             return {}
-        return await self._store.alerts.content(execution.alert_id)
+        alert = self._alerts.pop(execution.alert_id, None)
+        if alert is None:
+            alert = (await self._store.alerts.get(execution.alert_id)).alert
+        return {} if alert is None else alert.model_dump()
 
     async def _give_up(self, execution: Execution, error: SoarError) -> None:
         """What cannot even be loaded ends as failed and says why; it never stays for ever."""

@@ -13,9 +13,7 @@ ExecutionState = Literal["queued", "running", "parked", "succeeded", "failed", "
 Awaiting = Literal["timer", "approval", "event", "child", "slot", "target", "person"]
 FINAL: Final[frozenset[str]] = frozenset({"succeeded", "failed", "cancelled", "skipped"})
 
-StepStatus = Literal[
-    "waiting", "running", "succeeded", "failed", "skipped", "rejected", "cancelled", "outcome_unknown"
-]
+StepStatus = Literal["waiting", "running", "succeeded", "failed", "skipped", "rejected", "cancelled", "outcome_unknown"]
 
 FactKind = Literal["entered", "chosen", "attempt", "outcome", "ended", "due", "asked", "answered", "phase"]
 """What one row of history says; see `soar.engine.history`."""

@@ -63,7 +63,7 @@ class Settle:
     `absent`: hold released; containment voided when no other hold is pending or live.
     `unknown`: hold stays pending with expires_at = attempt's time + undo_after; containment suspected unless
     another live hold keeps it held.
-    A hold that does not exist (the action contains nothing) is passed over. Without `undo` the stored one stays.
+    Without `undo` the stored one stays.
     """
 
     hold_id: str

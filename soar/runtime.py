@@ -1,0 +1,190 @@
+"""Settings in, one assembled process out: the only place where the parts are wired."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Any
+
+from soar.clock import Clock, SystemClock
+from soar.config import Settings
+from soar.connector.connections import ConnectionSet
+from soar.connector.masking import Masker
+from soar.connector.registry import ConnectorRegistry
+from soar.connector.secrets import SecretResolver
+from soar.engine import Engine, Limits
+from soar.engine.pinned import PinnedPlaybooks
+from soar.errors import DefinitionError, Problem
+from soar.ingest.kinds import load_kinds
+from soar.ingest.manual import MANUAL, by_hand, execution_id, manual_source
+from soar.ingest.match import Matcher
+from soar.ingest.process import Processor
+from soar.ingest.receive import Intake
+from soar.ingest.source import open_sources
+from soar.model.actor import Actor
+from soar.model.alert import Alert, Match
+from soar.model.playbook import Playbook
+from soar.playbook import Catalog, load_catalog
+from soar.store import Store, engine_lock
+
+
+@dataclass(frozen=True)
+class LoadedPlaybooks:
+    """The playbooks of this moment: they match as one set and are recorded as one set."""
+
+    catalog: Catalog
+    matcher: Matcher
+
+    @classmethod
+    def of(cls, catalog: Catalog) -> LoadedPlaybooks:
+        return cls(catalog, Matcher(catalog.playbooks.values()))
+
+    @property
+    def digest(self) -> str:
+        return self.catalog.digest
+
+    @property
+    def playbooks(self) -> Mapping[str, Playbook]:
+        return self.catalog.playbooks
+
+    def match(self, alert: Alert) -> list[Match]:
+        return self.matcher.match(alert)
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """What the files say, before anything is opened: enough to check, to test and to explain."""
+
+    settings: Settings
+    masker: Masker
+    secrets: SecretResolver
+    registry: ConnectorRegistry
+    connections: ConnectionSet
+
+    @classmethod
+    def read(cls, settings: Settings, clock: Clock | None = None) -> Definitions:
+        """Load connectors and connections; needs no secret.
+
+        Raises:
+            ConfigError, ConnectorDefinitionError: they do not hold.
+        """
+        masker = Masker()
+        secrets = SecretResolver(masker, folder=settings.folder)
+        registry = ConnectorRegistry.load([settings.connectors])
+        connections = ConnectionSet(
+            registry, settings.connections, secrets, settings.egress.allow, clock or SystemClock(), masker
+        )
+        return cls(settings, masker, secrets, registry, connections)
+
+    def catalog(self) -> Catalog:
+        """The playbooks of the configured folder, with everything that is wrong with them."""
+        return load_catalog(self.settings.playbooks, self.connections.specs(), list(self.settings.sources))
+
+
+class Runtime:
+    """One process: intake, processor and engine on one database."""
+
+    def __init__(self, definitions: Definitions, store: Store, catalog: Catalog, clock: Clock) -> None:
+        self.definitions = definitions
+        self.settings = definitions.settings
+        self.masker = definitions.masker
+        self.connections = definitions.connections
+        self.store = store
+        self.clock = clock
+        self.loaded = LoadedPlaybooks.of(catalog)
+        self.pinned = PinnedPlaybooks(store)
+        for playbook in catalog.playbooks.values():
+            self.pinned.keep(playbook)
+        limits = Limits(active=self.settings.execution.side_by_side)
+        self.engine = Engine(store, self.connections, self.pinned, clock, limits)
+        kinds = load_kinds([self.settings.connectors])
+        sources = open_sources(self.settings, kinds, definitions.secrets.resolve)
+        self.processor = Processor(
+            store.alerts,
+            sources | {MANUAL: manual_source(kinds)},
+            lambda: self.loaded,
+            clock,
+            self.engine.wake,
+            timeout=self.settings.execution.timeout,
+            mask=self.masker.mask,
+        )
+        proxies = [ip_network(network, strict=False) for network in self.settings.trusted_proxies]
+        self.intake = Intake(
+            sources, store.alerts, clock, self.settings.limits, proxies=proxies, on_kept=self.processor.wake
+        )
+        self._lock = contextlib.ExitStack()
+        self._processing: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def build(cls, settings: Settings, *, clock: Clock | None = None) -> Runtime:
+        """Read every definition and open the store; nothing runs yet.
+
+        Raises:
+            ConfigError, DefinitionError: something does not hold; nothing was opened.
+            StoreError: the database cannot be used.
+        """
+        clock = clock or SystemClock()
+        definitions = Definitions.read(settings, clock)
+        catalog = definitions.catalog()
+        errors = [problem for problem in catalog.problems if problem.severity == "error"]
+        if errors:
+            raise DefinitionError(errors)
+        store = await Store.open(settings.database)
+        try:
+            return cls(definitions, store, catalog, clock)
+        except BaseException:
+            await store.close()
+            raise
+
+    @property
+    def warnings(self) -> Sequence[Problem]:
+        """What is odd about the loaded playbooks, but runs."""
+        return [problem for problem in self.loaded.catalog.problems if problem.severity == "warning"]
+
+    @property
+    def ready(self) -> bool:
+        """Whether alerts that come in now are carried out."""
+        return self.engine.running and self._processing is not None and not self._processing.done()
+
+    async def start(self) -> None:
+        """Become the engine of this database, and go on where the last one stopped.
+
+        Raises:
+            StoreBusy: another process is its engine.
+            ConfigError: a connection's secret is missing.
+        """
+        self._lock.enter_context(engine_lock(self.settings.database))
+        await self.connections.start()
+        await self.keep_versions()
+        await self.engine.start()
+        self._processing = asyncio.create_task(self.processor.run())
+
+    async def keep_versions(self) -> None:
+        """Keep the text of every loaded playbook, for executions that outlive an edit."""
+        catalog = self.loaded.catalog
+        kept = [(book.id, book.digest, book.location.file, book.source) for book in catalog.playbooks.values()]
+        await self.store.playbooks.keep(kept, catalog.digest)
+
+    async def stop(self) -> None:
+        """Let open calls end, give the rest back to the queue, and close everything."""
+        if self._processing is not None:
+            self._processing.cancel()
+            await asyncio.gather(self._processing, return_exceptions=True)
+        await self.engine.stop(self.settings.execution.stop_grace)
+        await self.connections.close()
+        await self.store.close()
+        self._lock.close()
+
+    async def run_by_hand(self, playbook_id: str, alert: Mapping[str, Any], actor: Actor) -> str:
+        """Have one playbook run on an alert that no source sent; the id of the execution that opens.
+
+        Raises:
+            StoreUnavailable: it could not be written.
+        """
+        raw = by_hand(playbook_id, alert, actor, self.clock.now())
+        await self.store.alerts.keep([raw])
+        self.processor.wake()
+        return execution_id(raw, playbook_id)

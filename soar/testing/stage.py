@@ -1,0 +1,138 @@
+"""The real engine on a real store, with a clock that is moved by hand and connections without a network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from soar.clock import Millis, rfc3339
+from soar.engine import Engine, Limits
+from soar.engine.pinned import PinnedPlaybooks
+from soar.ids import derived_id
+from soar.model.alert import Alert, Match, RawAlert
+from soar.model.execution import Execution, Fact
+from soar.model.playbook import Playbook
+from soar.model.severity import RANKS
+from soar.store import Store
+from soar.store.units import Opening
+from soar.testing.clock import FakeClock
+from soar.testing.connections import FakeConnections
+
+_WEEK = 7 * 86_400.0
+
+
+class Stage:
+    """One engine that can be stopped like a crash and started again."""
+
+    def __init__(self, store: Store, connections: FakeConnections, clock: FakeClock) -> None:
+        self.store = store
+        self.connections = connections
+        self.clock = clock
+        self._alerts = 0
+        self.engine = self._new_engine()
+
+    def _new_engine(self) -> Engine:
+        return Engine(self.store, self.connections, PinnedPlaybooks(self.store), self.clock, Limits(active=50))
+
+    async def open(self, playbook: Playbook, alert: dict[str, Any], timeout: float = _WEEK) -> Execution:
+        """One execution of the playbook on one alert; nothing runs yet."""
+        self._alerts += 1
+        now = self.clock.now()
+        identity = derived_id("stage", playbook.digest, self._alerts, now)
+        given = Alert(
+            id=identity, source="test", received_at=rfc3339(now) or "", raw=alert.get("raw"), **_fields(alert)
+        )
+        execution = Execution(
+            id=derived_id(identity, playbook.id),
+            kind="run",
+            playbook_id=playbook.id,
+            playbook_digest=playbook.digest,
+            state="queued",
+            epoch=0,
+            opened_at=now,
+            deadline_at=now + round((playbook.timeout or timeout) * 1000),
+            alert_id=identity,
+            severity_id=given.severity_id,
+            actor="source:test",
+        )
+        kept = (playbook.id, playbook.digest, playbook.location.file, playbook.source)
+        await self.store.playbooks.keep([kept], playbook.digest)
+        opening = Opening(given, [Match(playbook.id, playbook.digest, "matched")], [execution], playbook.digest)
+        await self.store.alerts.keep([RawAlert(identity, "test", identity, now, b"{}")])
+        await self.store.alerts.open([opening])
+        return execution
+
+    async def run(self, until: Millis | None = None) -> None:
+        """Let everything happen that happens by itself, up to that instant; to the end when none is given."""
+        while True:
+            await self._work()
+            due = await self.engine.next_due()
+            if due is None or (until is not None and due > until):
+                break
+            self.clock.move_to(due)
+        if until is not None:
+            self.clock.move_to(until)
+            await self._work()
+
+    async def finish(self, execution: Execution, until: Millis | None = None) -> Execution:
+        """Let time pass until this execution rests for good, or only a person can move it."""
+        while True:
+            await self._work()
+            stands = await self.store.executions.get(execution.id)
+            due = await self.engine.next_due()
+            person = stands.awaiting == "person" and (due is None or due >= stands.deadline_at)
+            over = stands.finished_at is not None or person
+            if over or due is None or (until is not None and due > until):
+                return stands
+            self.clock.move_to(due)
+
+    async def _work(self) -> None:
+        """Until nothing is under way; a pause inside an activation passes at once."""
+        working = asyncio.ensure_future(self.engine.settle())
+        try:
+            while not working.done():
+                sleeper = asyncio.ensure_future(self.clock.somebody_sleeps.wait())
+                await asyncio.wait({working, sleeper}, return_when=asyncio.FIRST_COMPLETED)
+                sleeper.cancel()
+                await self._pass_time()
+        finally:
+            working.cancel()
+        await asyncio.gather(working, return_exceptions=False)
+
+    async def _pass_time(self) -> None:
+        """Time passes only when everyone who works is asleep."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+        wake = self.clock.next_wake
+        if wake is not None and self.clock.sleeping >= self.engine.active:
+            self.clock.move_to(wake)
+
+    async def restart(self) -> None:
+        """As after a crash: what was in memory is gone, what was running belongs to nobody."""
+        await self.engine.stop(grace=0)
+        self.engine = self._new_engine()
+        await self.engine.take_over()
+
+    async def facts(self, execution: Execution) -> Sequence[Fact]:
+        return await self.store.executions.facts(execution.id)
+
+
+@asynccontextmanager
+async def stage(folder: Path, connections: FakeConnections) -> AsyncIterator[Stage]:
+    """A stage on a database of its own in that folder."""
+    store = await Store.open(f"sqlite:///{folder}/stage.db", synchronous="OFF")
+    built = Stage(store, connections, FakeClock())
+    try:
+        yield built
+    finally:
+        await built.engine.stop(grace=0)
+        await store.close()
+
+
+def _fields(alert: dict[str, Any]) -> dict[str, Any]:
+    fields = {name: value for name, value in alert.items() if name not in ("raw", "id", "source", "received_at")}
+    fields["severity_id"] = RANKS.get(fields.get("severity", "unknown"), 0)
+    return fields

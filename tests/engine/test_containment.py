@@ -1,0 +1,102 @@
+"""What is contained is taken back: on time, across restarts, by hand (S30, S31, S33)."""
+
+from __future__ import annotations
+
+from soar.store import ContainmentFilter
+from soar.testing.connections import Answer, FakeConnections
+from soar.testing.stage import Stage
+
+from .conftest import playbook, run
+
+BLOCK = "- {id: block, action: gateway.block_ip, with: {ip: 203.0.113.9}, undo: {after: 24h}}\n"
+HOUR = 3_600_000
+
+
+async def _only(world: Stage) -> object:
+    page = await world.store.containments.page(ContainmentFilter(), None, 10)
+    (containment,) = page.items
+    return containment
+
+
+async def test_a_block_lifts_itself_after_a_day_also_across_a_restart(
+    world: Stage, connections: FakeConnections
+) -> None:
+    await run(world, BLOCK, title="Token replay")
+    held = await _only(world)
+    assert held.state == "held" and held.reason == "Token replay"  # type: ignore[attr-defined]
+    await world.run(until=world.clock.now() + 12 * HOUR)
+    await world.restart()
+    assert connections.names() == ["gateway.block_ip"]
+    await world.run(until=world.clock.now() + 13 * HOUR)
+    assert connections.names() == ["gateway.block_ip", "gateway.unblock_ip"]
+    assert (await _only(world)).state == "lifted"  # type: ignore[attr-defined]
+
+
+async def test_two_executions_hold_one_containment_and_the_last_lets_go(
+    world: Stage, connections: FakeConnections
+) -> None:
+    await run(world, BLOCK)
+    await world.run(until=world.clock.now() + 12 * HOUR)
+    await run(world, BLOCK)
+    await world.run(until=world.clock.now() + 13 * HOUR)
+    assert (await _only(world)).state == "held"  # type: ignore[attr-defined]
+    await world.run(until=world.clock.now() + 12 * HOUR)
+    assert (await _only(world)).state == "lifted"  # type: ignore[attr-defined]
+
+
+async def test_s33_a_lift_is_tried_until_the_gateway_answers(world: Stage, connections: FakeConnections) -> None:
+    connections.script_undo("gateway.unblock_ip", Answer.error("unavailable"), Answer.error("unknown"), Answer.done({}))
+    await run(world, BLOCK)
+    await world.run(until=world.clock.now() + 25 * HOUR)
+    assert connections.names().count("gateway.unblock_ip") == 3
+    assert (await _only(world)).state == "lifted"  # type: ignore[attr-defined]
+
+
+async def test_a_lift_that_is_refused_is_stuck_and_a_person_may_try_again(
+    world: Stage, connections: FakeConnections
+) -> None:
+    connections.script_undo("gateway.unblock_ip", Answer.error("refused", "locked"), Answer.done({}))
+    await run(world, BLOCK)
+    await world.run(until=world.clock.now() + 25 * HOUR)
+    stuck = await _only(world)
+    assert stuck.state == "stuck"  # type: ignore[attr-defined]
+    await world.store.containments.lift(stuck.id, "person:ana", "unlocked now", world.clock.now())  # type: ignore[attr-defined]
+    await world.run(until=world.clock.now() + HOUR)
+    assert (await _only(world)).state == "lifted"  # type: ignore[attr-defined]
+
+
+async def test_a_person_lifts_early_and_the_timer_finds_nothing_to_do(
+    world: Stage, connections: FakeConnections
+) -> None:
+    await run(world, BLOCK)
+    held = await _only(world)
+    await world.store.containments.lift(held.id, "person:ana", "false alarm", world.clock.now())  # type: ignore[attr-defined]
+    await world.run(until=world.clock.now() + 48 * HOUR)
+    assert connections.names() == ["gateway.block_ip", "gateway.unblock_ip"]
+    lifted = await _only(world)
+    assert (lifted.state, lifted.lifted_by) == ("lifted", "person:ana")  # type: ignore[attr-defined]
+
+
+async def test_what_was_refused_is_not_on_the_board_as_held(world: Stage, connections: FakeConnections) -> None:
+    connections.script("gateway.block_ip", Answer.error("refused", "protected"))
+    await run(world, BLOCK)
+    assert (await _only(world)).state == "voided"  # type: ignore[attr-defined]
+    await world.run(until=world.clock.now() + 25 * HOUR)
+    assert connections.names() == ["gateway.block_ip"]
+
+
+async def test_s21_given_up_stays_suspected_and_is_verified_when_it_is_due(
+    world: Stage, connections: FakeConnections
+) -> None:
+    connections.script("gateway.loose", Answer.error("lost"))
+    steps = "- {id: loose, action: gateway.loose, with: {ip: 203.0.113.9}, retry: {attempts: 1}, undo: {after: 1h}}\n"
+    execution = await world.open(playbook(steps), {})
+    await world.run(until=world.clock.now() + 60_000)
+    assert (await _only(world)).state == "suspected"  # type: ignore[attr-defined]
+    (question,) = (await world.store.questions.page()).items
+    await world.store.questions.answer(question.id, "give_up", "person:ana", "cannot tell", world.clock.now())
+    done = await world.finish(execution)
+    assert done.state == "failed"
+    await world.run(until=world.clock.now() + 2 * HOUR)
+    assert "gateway.tighten" in connections.names()
+    assert (await _only(world)).state == "lifted"  # type: ignore[attr-defined]
