@@ -23,7 +23,7 @@ class GatewaySettings(HttpSettings):
 
 class Gateway(HttpConnector):
     name = "gateway"
-    required_secrets = {"token": "An API token."}
+    required_secrets = {"token": "An API token."}  # noqa: RUF012
     settings: GatewaySettings
 
     @action
