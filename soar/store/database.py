@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from soar.errors import ConfigError, StoreError, StoreUnavailable
+
+T = TypeVar("T")
 
 _PREFIX: Final = "sqlite:///"
 _MODES: Final = frozenset({"FULL", "NORMAL", "OFF", "EXTRA"})
 BUSY_SECONDS: Final = 5.0
 """How long a writer waits for another process's write."""
-_POLL_MILLISECONDS: Final = 20
-"""A writer asks this often. SQLite's own wait grows to 100 ms between two looks, and would starve
-beside an engine whose pauses between two commits are short."""
+_PAUSE: Final = 0.002
+"""Seconds between two looks of a writer that waits. SQLite's own wait grows to 100 ms, and would
+starve beside an engine whose pauses between two commits are short."""
 _LASTING: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_CORRUPT")
 _LASTING_TOO: Final = ("SQLITE_NOTADB", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PERM", "SQLITE_NOMEM")
 
@@ -41,21 +44,19 @@ def connect_writer(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
     """A connection that may write; transactions are begun and ended by hand."""
     if synchronous not in _MODES:
         raise ConfigError(f"database: synchronous is {synchronous!r}; it is one of {', '.join(sorted(_MODES))}")
-    connection = _connect(path, f"file:{_quoted(path)}?mode=rw")
-    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
-    connection.execute("PRAGMA journal_mode = WAL")
+    connection = _connect(path)
+    patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"))
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     connection.execute("PRAGMA journal_size_limit = 67108864")
     connection.execute("PRAGMA cache_size = -16384")
-    connection.execute(f"PRAGMA busy_timeout = {_POLL_MILLISECONDS}")
+    connection.execute("PRAGMA busy_timeout = 0")
     return connection
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
     """A connection that cannot write."""
-    connection = _connect(path, f"file:{_quoted(path)}?mode=rw")
-    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    connection = _connect(path)
     connection.execute("PRAGMA query_only = ON")
     return connection
 
@@ -66,15 +67,19 @@ def begin(connection: sqlite3.Connection) -> None:
     A transaction that reads first and writes later would be refused at once when
     another process wrote in between, whatever the busy timeout says.
     """
+    patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+
+
+def patiently(work: Callable[[], T]) -> T:
+    """Do it, and again while another process is in the way."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            return work()
         except sqlite3.OperationalError as error:
             if not _is_busy(error) or time.monotonic() > deadline:
                 raise
-        else:
-            return
+            time.sleep(_PAUSE)
 
 
 def rollback(connection: sqlite3.Connection) -> None:
@@ -115,10 +120,16 @@ def unavailable(path: Path, error: Exception) -> StoreError:
     return StoreUnavailable(f"{path}: {error}; nothing was written: {remedy}")
 
 
-def _connect(path: Path, uri: str) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
+    uri = f"file:{_quoted(path)}?mode=rw"
     try:
         connection = sqlite3.connect(
-            uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=512
+            uri,
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
         )
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     except sqlite3.Error as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -62,8 +63,13 @@ def many(connection: sqlite3.Connection, head: str, row: str, tail: str, rows: S
     for size in _SIZES:
         while len(rows) - start >= size:
             values = [value for given in rows[start : start + size] for value in given]
-            connection.execute(f"{head}{', '.join([row] * size)} {tail}", values)
+            connection.execute(_statement(head, row, tail, size), values)
             start += size
+
+
+@cache
+def _statement(head: str, row: str, tail: str, size: int) -> str:
+    return f"{head}{', '.join([row] * size)} {tail}"
 
 
 def ids_json(ids: Iterable[Any]) -> str:

@@ -16,6 +16,7 @@ from soar.store.lock import engine_lock
 
 REVISIONS: Final = ["0001"]
 """Every schema there was, oldest first; the last one is this version's. One migration for each."""
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -109,12 +110,14 @@ def _create(connection: sqlite3.Connection) -> None:
 def _migrate(path: Path) -> None:
     from alembic import command
     from alembic.config import Config
-    from sqlalchemy import create_engine
+    from sqlalchemy import create_engine, event
     from sqlalchemy.pool import NullPool
 
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    engine = create_engine("sqlite://", creator=lambda: database.connect_writer(path), poolclass=NullPool)
+    # The driver leaves DDL outside transactions; a migration that fails half way must leave nothing.
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -102,7 +102,7 @@ def _open(url: str, path: Path, synchronous: str, upgrade: bool) -> sqlite3.Conn
 
 
 def _data_version(connection: sqlite3.Connection) -> int:
-    version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+    version: int = database.patiently(lambda: connection.execute("PRAGMA data_version").fetchone()[0])
     return version
 
 
