@@ -5,7 +5,7 @@ Facts, by kind (unique by path, kind, attempt):
 * ``entered``   the step's `when` held and its time runs; `at` is the start its `timeout` counts from
 * ``chosen``    which list an `if` took: ``{branch: then|else}``
 * ``attempt``   written before a changing call: ``{input, masked, key}``
-* ``outcome``   what became of it: ``{result, output, message, error_kind, retry_after, repeatable, at_once, input, started_at}``
+* ``outcome``   what became of it: ``{result, output, message, error_kind, retry_after, repeatable, at_once}``
 * ``ended``     the step is settled: ``{status, output, error}``; an action that is done needs none
 * ``due``       a timer came: attempt 0 is the step's timeout, attempt n the pause after try n
 * ``asked``, ``answered``   a question to a person about try n, and the answer

@@ -20,7 +20,7 @@ class StoredInputs:
     def __init__(self, inputs: Mapping[str, Any]) -> None:
         self.source = inputs
 
-    def render(self, scope: Scope) -> Any:
+    def render(self, scope: Scope) -> Any:  # noqa: ARG002 # the protocol's: stored values need no names
         return self.source
 
 

@@ -63,7 +63,7 @@ def _step(path: str, facts: dict[str, dict[int, Fact]], place: tuple[int, str] |
     name = place[1] if place is not None else None
     ended = facts.get("ended", {}).get(0)
     last = outcomes.get(max([*attempts, *outcomes], default=0))
-    status, output, error = _result(ended, last, called)
+    status, output, error = _result(ended, last)
     first = min((fact.at for kind in facts.values() for fact in kind.values()), default=None)
     return StepExecution(
         path=path,
@@ -79,7 +79,7 @@ def _step(path: str, facts: dict[str, dict[int, Fact]], place: tuple[int, str] |
     )
 
 
-def _result(ended: Fact | None, last: Fact | None, called: bool) -> tuple[StepStatus, Any, Any]:
+def _result(ended: Fact | None, last: Fact | None) -> tuple[StepStatus, Any, Any]:
     if ended is not None:
         return ended.data["status"], ended.data.get("output"), ended.data.get("error")
     if last is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from soar.model.playbook import Playbook
 from soar.model.severity import RANKS
 from soar.store import Store
 from soar.store.units import Opening
-from soar.testing.clock import FakeClock
+from soar.testing.clock import START, FakeClock
 from soar.testing.connections import FakeConnections
 
 _WEEK = 7 * 86_400.0
@@ -37,14 +37,12 @@ class Stage:
     def _new_engine(self) -> Engine:
         return Engine(self.store, self.connections, PinnedPlaybooks(self.store), self.clock, Limits(active=50))
 
-    async def open(self, playbook: Playbook, alert: dict[str, Any], timeout: float = _WEEK) -> Execution:
+    async def open(self, playbook: Playbook, alert: Mapping[str, Any], timeout: float = _WEEK) -> Execution:
         """One execution of the playbook on one alert; nothing runs yet."""
         self._alerts += 1
         now = self.clock.now()
         identity = derived_id("stage", playbook.digest, self._alerts, now)
-        given = Alert(
-            id=identity, source="test", received_at=rfc3339(now) or "", raw=alert.get("raw"), **_fields(alert)
-        )
+        given = given_alert(identity, alert, now)
         execution = Execution(
             id=derived_id(identity, playbook.id),
             kind="run",
@@ -132,7 +130,10 @@ async def stage(folder: Path, connections: FakeConnections) -> AsyncIterator[Sta
         await store.close()
 
 
-def _fields(alert: dict[str, Any]) -> dict[str, Any]:
-    fields = {name: value for name, value in alert.items() if name not in ("raw", "id", "source", "received_at")}
+def given_alert(identity: str, alert: Mapping[str, Any], now: Millis = START) -> Alert:
+    """An alert with these fields and a rank that fits its severity."""
+    ours = {"raw", "id", "source", "received_at"}
+    fields = {name: value for name, value in alert.items() if name not in ours}
     fields["severity_id"] = RANKS.get(fields.get("severity", "unknown"), 0)
-    return fields
+    source = str(alert.get("source", "test"))
+    return Alert(id=identity, source=source, received_at=rfc3339(now) or "", raw=alert.get("raw"), **fields)
