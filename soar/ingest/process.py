@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from soar.clock import Clock
 from soar.errors import Conflict, NormalizeFailed, NotFound, StoreError, StoreUnavailable
@@ -46,7 +46,7 @@ class Loaded(Protocol):
     def match(self, alert: Alert) -> list[Match]: ...
 
 
-OnOpened = Callable[[Sequence[Execution], Mapping[str, Alert]], None]
+OnOpened: TypeAlias = Callable[[Sequence[Execution], Mapping[str, Alert]], None]
 """Told of new executions, and of the alerts they are about, so that nobody reads those again."""
 
 
@@ -60,6 +60,10 @@ class Inbox(Protocol):
     async def fail(self, raw_id: str, reason: str) -> None: ...
 
 
+OnOpened: TypeAlias = Callable[[Sequence[Execution], Mapping[str, Alert]], None]
+"""Hears of executions just opened, with their alerts by id, so that nobody need read them again."""
+
+
 class Processor:
     """Turns raw alerts into alerts with open executions, in batches, oldest first."""
 
@@ -69,7 +73,7 @@ class Processor:
         sources: Mapping[str, Source],
         loaded: Callable[[], Loaded],
         clock: Clock,
-        on_opened: Callable[[Sequence[Execution]], None] = lambda _: None,
+        on_opened: OnOpened = lambda _executions, _alerts: None,
         *,
         timeout: float,
         mask: Callable[[Any], Any] = lambda data: data,
