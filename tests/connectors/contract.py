@@ -20,7 +20,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -46,8 +46,6 @@ class Change:
     count: Callable[[], Awaitable[int]]
     bad_inputs: Sequence[Mapping[str, Any]] = ()
     """Inputs that must be refused before anything is sent."""
-    gates: bool = True
-    """False for an action that reads first and finds its work done: a lost answer then needs no repeat."""
 
 
 @dataclass
@@ -68,9 +66,6 @@ class Subject:
     faults: FaultProxy | None = None
     secrets: Sequence[str] = ()
     """The values that must be seen nowhere."""
-    secret_carrier: str = ""
-    """Where the secret goes out, when not in a header: the test of the echo then looks there."""
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -235,10 +230,25 @@ class ConnectorContract:
                 await done(subject, change)
             assert await change.count() == before + 1
 
-    async def test_a_system_that_is_not_there_is_unavailable(self, subject: Subject) -> None:
-        async for item, _, faults in faulted(subject):
-            faults.set("cut", only="GET")
-            if item.name in {read.name for read in subject.reads}:
+    async def test_undo_after_a_lost_answer_finds_what_was_done(self, subject: Subject) -> None:
+        if subject.faults is None:
+            return
+        for change, spec in changes(subject):
+            if spec.undo is None or not spec.verifies:
+                continue
+            before = await change.count()
+            subject.faults.set("lost", only=WRITES)
+            await subject.connections.perform(call(change.name, change.inputs))
+            subject.faults.clear()
+            undo = UndoCall(change.name, change.inputs, "key-1", None, spec.undo)  # S33: its result is not known
+            undone = await subject.connections.undo(undo, key="undo-1", timeout=10)
+            assert undone.kind == "done", undone.message
+            assert await change.count() == before
+
+    async def test_a_read_that_is_cut_off_is_unavailable(self, subject: Subject) -> None:
+        async for item, changing, faults in faulted(subject):
+            if not changing:
+                faults.set("cut")
                 assert (await subject.connections.perform(item)).kind == "unavailable"
 
     # Secrets are never shown.
