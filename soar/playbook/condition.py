@@ -31,7 +31,9 @@ def read_condition(reading: Reading, node: Node, names: list[str]) -> Condition 
         reading.note(node, f"condition must be a text, not {said(node)}", "write such as: selection and not internal")
         return None
     if "|" in node.value:
-        reading.note(node, "a condition has no '|' aggregation", "count with the sender's own rule, and match its alert")
+        reading.note(
+            node, "a condition has no '|' aggregation", "count with the sender's own rule, and match its alert"
+        )
         return None
     try:
         return _Parser(_TOKEN.findall(node.value), names).whole()
@@ -100,7 +102,9 @@ class _Parser:
             hidden = pattern.startswith("_")
             found = [name for name in self._names if _fits(name, pattern) and (hidden or not name.startswith("_"))]
         if not found:
-            raise _Wrong(f"{quantity} of {pattern}: no selection fits", f"the selections are {', '.join(self._names)}", pattern)
+            raise _Wrong(
+                f"{quantity} of {pattern}: no selection fits", f"the selections are {', '.join(self._names)}", pattern
+            )
         parts = tuple(Name(name) for name in found)
         if len(parts) == 1:
             return parts[0]

@@ -147,7 +147,9 @@ def _operator(reading: Reading, here: ScalarNode, modifiers: list[str]) -> Opera
 def _note_modifier(reading: Reading, here: ScalarNode, word: str) -> bool:
     words = [*_OPERATORS, *_FLAGS]
     if word in _NOT_HERE:
-        reading.note(here, f"the modifier {word!r} of Sigma is not known here", f"the modifiers are {', '.join(sorted(words))}")
+        reading.note(
+            here, f"the modifier {word!r} of Sigma is not known here", f"the modifiers are {', '.join(sorted(words))}"
+        )
     else:
         remedy = near(word, words) or f"the modifiers are {', '.join(sorted(words))}"
         reading.note(here, f"there is no modifier {word!r}", remedy)
@@ -218,7 +220,9 @@ class _ValueCheck:
     def _reference(self, value: Scalar) -> tuple[str, str] | None:
         if isinstance(value, str) and (value in ALERT_FIELDS or value.startswith("raw.")):
             return None
-        return f"an alert has no field {value!r} to compare with", near(str(value), ALERT_FIELDS) or "write an alert field"
+        return f"an alert has no field {value!r} to compare with", near(
+            str(value), ALERT_FIELDS
+        ) or "write an alert field"
 
 
 def _network_problem(value: Scalar) -> tuple[str, str] | None:

@@ -19,7 +19,9 @@ PLAYBOOK: Final = Shape(
         "exclusive": Later("let other playbooks fire too", "remove it, and make the triggers exclude each other"),
         "valid_from": Later("let it fire too early", "remove it, and add the file when its time comes"),
         "valid_until": Later("let it fire too late", "remove it, and remove the file when its time is over"),
-        "mode": Later("run a shadowed or disabled playbook live", "remove it; move the file away to disable the playbook"),
+        "mode": Later(
+            "run a shadowed or disabled playbook live", "remove it; move the file away to disable the playbook"
+        ),
         "finally": Later(_LEFT_OUT, "write the steps at the end of steps and in on_failure"),
         "outputs": Later("give a caller nothing", "remove it"),
         "inputs": Later("run it without its values", "remove it, and read the values from the alert"),
@@ -75,7 +77,9 @@ ACTION_UNDO: Final = Shape(
     },
 )
 
-UNDO_STEP: Final = Later("leave the containment in place", "give the action `undo: {after: 24h}`, or lift it with `soar lift`")
+UNDO_STEP: Final = Later(
+    "leave the containment in place", "give the action `undo: {after: 24h}`, or lift it with `soar lift`"
+)
 UNDO_LADDER: Final = Later("hold repeat offenders too shortly", "write one duration: undo: {after: 24h}")
 UNDO_NEVER: Final = Later("let it lift", "leave undo away: without it a containment stays until a person lifts it")
 

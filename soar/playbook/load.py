@@ -96,4 +96,6 @@ def _check_schedule(reading: Reading, node: Node | None) -> None:
     zone = schedule.get("timezone") if schedule else None
     if isinstance(zone, ScalarNode) and zone.text not in available_timezones():
         remedy = near(zone.text, available_timezones()) or "write such as Europe/Berlin"
-        reading.note(zone, f"there is no time zone {zone.text!r}", f"{remedy}; the names are those of the IANA database")
+        reading.note(
+            zone, f"there is no time zone {zone.text!r}", f"{remedy}; the names are those of the IANA database"
+        )

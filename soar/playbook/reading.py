@@ -100,7 +100,9 @@ class Reading:
             return ()
         if isinstance(node, ListNode) and node.items:
             return node.items
-        message = f"{what} is an empty list" if isinstance(node, ListNode) else f"{what} must be a list, not {said(node)}"
+        message = (
+            f"{what} is an empty list" if isinstance(node, ListNode) else f"{what} must be a list, not {said(node)}"
+        )
         self.note(node, message, "begin each item with '- '")
         return ()
 
@@ -111,7 +113,9 @@ class Reading:
         found = _DURATION.fullmatch(node.text) if isinstance(node, ScalarNode) else None
         if not found:
             given = isinstance(node, ScalarNode) and isinstance(node.value, int) and not isinstance(node.value, bool)
-            remedy = f"write {plain_data(node)}s for seconds" if given else "write a number and s, m, h or d, such as 15m"
+            remedy = (
+                f"write {plain_data(node)}s for seconds" if given else "write a number and s, m, h or d, such as 15m"
+            )
             self.note(node, f"{what} must be a duration, not {said(node)}", remedy)
             return None
         seconds = int(found[1]) * _UNITS[found[2]]
@@ -178,7 +182,9 @@ class Reading:
         elif isinstance(node, MapNode):
             for entry in node.entries.values():
                 if "{{" in entry.key or "{%" in entry.key:
-                    self.source.note(entry.location, "a key cannot be a template", "write the key out; only values are templates")
+                    self.source.note(
+                        entry.location, "a key cannot be a template", "write the key out; only values are templates"
+                    )
                 self._refuse_key_templates(entry.value)
 
 

@@ -55,7 +55,9 @@ def _refuse_ambiguous(word: str) -> None:
         raise Ambiguous(f"the unquoted {shown} begins with a zero, which a number would lose", quote)
     if len(word) > _DIGITS:
         raise Ambiguous(f"the unquoted {shown} is too long for a number", "write it in quotes")
-    raise Ambiguous(f"the unquoted {shown} would not keep its form as a number", f"{quote}, or {_canonical(word)} for a number")
+    raise Ambiguous(
+        f"the unquoted {shown} would not keep its form as a number", f"{quote}, or {_canonical(word)} for a number"
+    )
 
 
 def _canonical(word: str) -> str:

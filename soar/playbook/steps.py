@@ -93,7 +93,9 @@ class StepReader:
             unused = key in fields.entries and owner not in fields.entries
             if unused and (key != "undo" or running):
                 self._reading.source.note(
-                    fields.entries[key].location, f"{key!r} has no meaning without {owner!r}", f"add {owner!r}, or remove it"
+                    fields.entries[key].location,
+                    f"{key!r} has no meaning without {owner!r}",
+                    f"add {owner!r}, or remove it",
                 )
 
     def _read_body(self, key: str, fields: MapNode) -> Body:
@@ -129,7 +131,9 @@ class StepReader:
         if node is None:
             return _EMPTY
         if not isinstance(node, MapNode):
-            self._reading.note(node, f"{what!r} must be a map of names and values, not {said(node)}", "write name: value")
+            self._reading.note(
+                node, f"{what!r} must be a map of names and values, not {said(node)}", "write name: value"
+            )
             return _EMPTY
         return self._reading.value(node, what) or _EMPTY
 

@@ -1,0 +1,80 @@
+"""All playbooks of a folder, loaded as one set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from soar.errors import Location, Problem
+from soar.model.action import ActionSpec
+from soar.model.playbook import Playbook
+from soar.playbook.check import check_playbook
+from soar.playbook.load import draft_playbook
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The playbooks that hold, by id, and every problem of the folder."""
+
+    playbooks: Mapping[str, Playbook]
+    digest: str
+    """Of the set: ids and digests."""
+    problems: tuple[Problem, ...]
+
+
+def playbook_files(folder: Path) -> list[Path]:
+    """The playbook files below a folder, in order of their names; tests beside them are left out."""
+    files = [path for pattern in ("*.yaml", "*.yml") for path in folder.rglob(pattern)]
+    return sorted(path for path in files if not path.stem.endswith(".test"))
+
+
+def load_catalog(folder: Path, specs: Mapping[str, ActionSpec], sources: Collection[str] = ()) -> Catalog:
+    """Load a folder of playbooks; one that does not hold is left out, and its problems say why.
+
+    Two files with one id are both left out and each is named: none is picked silently.
+    """
+    return load_files(playbook_files(folder) if folder.is_dir() else [], specs, sources)
+
+
+def load_files(files: Collection[Path], specs: Mapping[str, ActionSpec], sources: Collection[str] = ()) -> Catalog:
+    """Load these playbook files as one set."""
+    problems: list[Problem] = []
+    found: dict[str, list[Playbook]] = {}
+    for path in files:
+        playbook = _load(path, specs, sources, problems)
+        if playbook is not None:
+            found.setdefault(playbook.id, []).append(playbook)
+    for identity, playbooks in found.items():
+        problems += _doubled(identity, playbooks)
+    kept = {identity: playbooks[0] for identity, playbooks in sorted(found.items()) if len(playbooks) == 1}
+    material = "\n".join(f"{identity} {playbook.digest}" for identity, playbook in kept.items())
+    return Catalog(MappingProxyType(kept), hashlib.sha256(material.encode()).hexdigest(), tuple(problems))
+
+
+def _load(
+    path: Path, specs: Mapping[str, ActionSpec], sources: Collection[str], problems: list[Problem]
+) -> Playbook | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(Problem(Location(str(path)), f"cannot be read: {error}", "give it as UTF-8 text"))
+        return None
+    draft = draft_playbook(text, str(path))
+    own = list(draft.source.problems)
+    if draft.playbook is not None:
+        own += check_playbook(draft.playbook, specs, sources, named=draft.named_steps)
+    problems += sorted(own, key=lambda problem: problem.location)
+    if draft.playbook is None or any(problem.severity == "error" for problem in own):
+        return None
+    return draft.playbook
+
+
+def _doubled(identity: str, playbooks: list[Playbook]) -> list[Problem]:
+    if len(playbooks) == 1:
+        return []
+    files = [playbook.location.file for playbook in playbooks]
+    message = f"the id {identity!r} is taken twice: {' and '.join(files)}"
+    return [Problem(playbook.location, message, "give each playbook an id of its own") for playbook in playbooks]
