@@ -105,10 +105,11 @@ def listed(filters: ContainmentFilter) -> Listing:
     """The question a filter asks."""
     listing = Listing("containments", _COLUMNS, "started_at")
     listing.equal("state", filters.status)
-    listing.equal("connection", filters.connection, steers=filters.status is None)
+    listing.equal("connection", filters.connection, steers=filters.status is None and not filters.current)
     listing.equal("target", filters.target)
     if filters.current is not None:
-        listing.where(f"state {'NOT ' if filters.current else ''}IN ('lifted', 'voided')")
+        # What is over is nearly everything, so it is found by age; what is current has an index of its own.
+        listing.where("state NOT IN ('lifted', 'voided')" if filters.current else "+state IN ('lifted', 'voided')")
     return listing
 
 

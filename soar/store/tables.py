@@ -81,7 +81,11 @@ class CounterRow(SQLModel, table=True):
 
 
 class ExecutionRow(SQLModel, table=True):
-    """One execution: who owns it (`epoch`), how it stands, and why it waits."""
+    """One execution: who owns it (`epoch`), how it stands, and why it waits.
+
+    `state` leads the indexes of the queued and the parked although it is the same all over them:
+    without it, SQLite takes the index of all states and sorts.
+    """
 
     __tablename__ = "executions"
     __table_args__ = (
@@ -94,6 +98,7 @@ class ExecutionRow(SQLModel, table=True):
         Index("ix_executions_alert", "alert_id", "opened_at", "seq"),
         Index(
             "ix_executions_ready",
+            "state",
             text("priority DESC"),
             "opened_at",
             "seq",
@@ -102,6 +107,7 @@ class ExecutionRow(SQLModel, table=True):
         ),
         Index(
             "ix_executions_due",
+            "state",
             "due_at",
             sqlite_where=text("state = 'parked'"),
             postgresql_where=text("state = 'parked'"),
@@ -215,6 +221,13 @@ class ContainmentRow(SQLModel, table=True):
             postgresql_where=text("state NOT IN ('lifted', 'voided')"),
         ),
         Index("ix_containments_started_at", "started_at", "seq"),
+        Index(
+            "ix_containments_current",
+            "started_at",
+            "seq",
+            sqlite_where=text("state NOT IN ('lifted', 'voided')"),
+            postgresql_where=text("state NOT IN ('lifted', 'voided')"),
+        ),
         Index("ix_containments_state", "state", "started_at", "seq"),
         Index("ix_containments_connection", "connection", "started_at", "seq"),
     )
