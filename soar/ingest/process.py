@@ -56,10 +56,6 @@ class Inbox(Protocol):
     async def fail(self, raw_id: str, reason: str) -> None: ...
 
 
-OnOpened: TypeAlias = Callable[[Sequence[Execution], Mapping[str, Alert]], None]
-"""Hears of executions just opened, with their alerts by id, so that nobody need read them again."""
-
-
 class Processor:
     """Turns raw alerts into alerts with open executions, in batches, oldest first."""
 
