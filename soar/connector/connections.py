@@ -10,7 +10,7 @@ from pydantic import SecretStr, ValidationError
 
 from soar.clock import Clock
 from soar.config import ConnectionSettings
-from soar.connector.base import Health, Settings, Wiring
+from soar.connector.base import Health, HttpConnector, Settings, Wiring
 from soar.connector.definition import ActionDefinition, ConnectorDefinition
 from soar.connector.egress import Egress
 from soar.connector.http import SharedHttp
@@ -118,12 +118,15 @@ class ConnectionSet:
             resolved[connection.name] = self._resolve(connection, problems)
         if problems:
             raise ConfigError("\n".join(problems))
+        if any(issubclass(connection.definition.connector, HttpConnector) for connection in self._connections.values()):
+            await self._http.open()
         for connection in self._connections.values():
             try:
                 await self._open(connection, resolved[connection.name])
             except ConfigError as error:
                 problems.append(f"connections.{connection.name}: {error}")
         if problems:
+            await self.close()
             raise ConfigError("\n".join(problems))
 
     async def close(self) -> None:

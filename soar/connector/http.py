@@ -38,7 +38,7 @@ _ANSWERED_ELSEWHERE: Final = frozenset({303, 304})
 
 
 class SharedHttp:
-    """One client for all connections of this process. Made outside the loop, opened by its first request."""
+    """One client for all connections of this process. Made anywhere, opened inside the loop."""
 
     def __init__(
         self,
@@ -55,12 +55,21 @@ class SharedHttp:
         """Ours tells when a request got a connection; with a test's transport every request counts as sent."""
         self._transport = transport
         self._session: aiohttp.ClientSession | None = None
+        self._ssl: ssl.SSLContext | bool = True
+
+    async def open(self) -> None:
+        """Make the client now: reading the certificate authorities would hold up the first call."""
+        if self._transport is None:
+            session = self.session
+            self._transport = AiohttpTransport(client=session, verify=self._ssl)
 
     @property
     def session(self) -> aiohttp.ClientSession:
         """The aiohttp session below, for vendors' SDKs that take one. Must be asked for inside the loop."""
         if self._session is None:
-            context = ssl.create_default_context()
+            context = httpx.create_ssl_context()
+            context.load_default_certs()  # the machine's own authorities beside the public ones
+            self._ssl = context
             self._session = aiohttp.ClientSession(
                 connector=EgressConnector(limit=0, keepalive_timeout=_KEEP_ALIVE, ssl=context),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -73,8 +82,8 @@ class SharedHttp:
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send one request as it is: no redirects, no cookies, no retries."""
         if self._transport is None:
-            context = self.session.connector._ssl  # type: ignore[union-attr]
-            self._transport = AiohttpTransport(client=self.session, verify=context)
+            await self.open()
+        assert self._transport is not None
         return await self._transport.handle_async_request(request)
 
     async def close(self) -> None:

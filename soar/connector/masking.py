@@ -85,16 +85,12 @@ class Masker:
 
     def processor(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """A structlog processor; put it after the exception is formatted and before the renderer."""
-        return {str(key): self._shown(str(key), value) for key, value in event.items()}
+        masked: MutableMapping[str, Any] = self.mask(dict(event))
+        return masked
 
     def log_filter(self) -> logging.Filter:
         """A filter for the handlers of the standard library's logging; covers third-party loggers too."""
         return _MaskingFilter(self)
-
-    def _shown(self, key: str, value: Any) -> Any:
-        if isinstance(value, str | Mapping | list | tuple | int | float | bool | None):
-            return self.mask({key: value})[key]
-        return self.text(str(value)) if isinstance(value, BaseException) else value
 
     def _is_clean(self, data: Any) -> bool:
         try:
@@ -108,9 +104,11 @@ class Masker:
             return self.text(data)
         if isinstance(data, Mapping):
             return {self._key(key): self._member(key, value) for key, value in data.items()}
-        if isinstance(data, list | tuple):
+        if isinstance(data, list | tuple | set | frozenset):
             return [self._masked(item) for item in data]
-        return data
+        if data is None or isinstance(data, int | float):
+            return data
+        return self.text(str(data))  # an exception, a URL: whoever writes it out next must not find more in it
 
     def _key(self, key: Any) -> Any:
         return self.text(key) if isinstance(key, str) else key

@@ -114,6 +114,11 @@ def test_data_that_cannot_be_written_as_json_is_still_walked(masker: Masker) -> 
     assert masked == {"n": 10**30, "odd": "\ud800", "t": [MASK], "s": MASK}
 
 
+def test_g07_what_an_object_would_say_of_itself_is_masked(masker: Masker) -> None:
+    error = ValueError(f"bad value {SECRET}")
+    assert masker.mask({"error": error, "cause": {error}}) == {"error": "bad value ***", "cause": ["bad value ***"]}
+
+
 def test_a_secret_of_several_lines_is_masked() -> None:
     masker = Masker()
     masker.add("first line\nsecond line")
