@@ -46,6 +46,10 @@ class Loaded(Protocol):
     def match(self, alert: Alert) -> list[Match]: ...
 
 
+OnOpened: TypeAlias = Callable[[Sequence[Execution], Mapping[str, Alert]], None]
+"""Told of new executions, and of the alerts they are about, so that nobody reads those again."""
+
+
 class Inbox(Protocol):
     """The part of the store that raw alerts wait in."""
 

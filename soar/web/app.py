@@ -1,0 +1,56 @@
+"""The app: webhooks first, then health, then the API behind its token."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+
+from soar.runtime import Runtime
+from soar.telemetry import hide_path_tokens
+from soar.web import health, problems, webhooks
+from soar.web.access import RequireToken
+from soar.web.api import alerts, connections, containments, executions, playbooks, questions
+
+API: Final = "/api/v1"
+
+
+def create_app(runtime: Runtime, *, manage: bool = False) -> FastAPI:
+    """Everything this process serves. With `manage` the app starts and stops the runtime itself."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if manage:
+            await runtime.start()
+        try:
+            yield
+        finally:
+            if manage:
+                await runtime.stop()
+
+    app = FastAPI(
+        title="SOAR engine",
+        version="1",
+        lifespan=lifespan,
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.runtime = runtime
+    app.router.routes[:0] = webhooks.routes(runtime.intake)
+    app.include_router(health.router)
+    app.include_router(_api())
+    app.add_middleware(RequireToken, tokens=runtime.store.tokens)
+    problems.install(app)
+    hide_path_tokens()
+    return app
+
+
+def _api() -> APIRouter:
+    api = APIRouter(prefix=API)
+    for module in (alerts, executions, containments, questions, playbooks, connections):
+        api.include_router(module.router)
+    return api

@@ -1,0 +1,181 @@
+"""The nouns as the API shows them: plain data, instants as RFC 3339."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from soar.clock import rfc3339
+from soar.model.alert import Match
+from soar.model.containment import Containment, Hold
+from soar.model.execution import Execution, Question, StepExecution
+from soar.model.playbook import Playbook
+from soar.model.severity import SEVERITIES
+from soar.store import AlertSummary, StoredAlert
+
+
+def severity(rank: int | None) -> str | None:
+    """The word of a severity's rank."""
+    return None if rank is None or not 0 <= rank < len(SEVERITIES) else SEVERITIES[rank]
+
+
+def alert_line(alert: AlertSummary) -> dict[str, Any]:
+    """One alert in a list."""
+    return {
+        "id": alert.id,
+        "source": alert.source,
+        "state": alert.state,
+        "received_at": rfc3339(alert.received_at),
+        "severity": severity(alert.severity_id),
+        "severity_id": alert.severity_id,
+        "title": alert.title,
+        "rule_id": alert.rule_id,
+        "src_ip": alert.src_ip,
+        "user": alert.user,
+        "duplicates": alert.duplicates,
+        "error": alert.error,
+    }
+
+
+def alert_whole(stored: StoredAlert) -> dict[str, Any]:
+    """One alert with all its fields; without them while it waits and when it is a dead letter."""
+    fields = stored.alert.model_dump(mode="json") if stored.alert else {}
+    return fields | {
+        "id": stored.id,
+        "source": stored.source,
+        "state": stored.state,
+        "received_at": rfc3339(stored.received_at),
+        "duplicates": stored.duplicates,
+        "error": stored.error,
+        "catalog_digest": stored.catalog_digest,
+    }
+
+
+def match(found: Match) -> dict[str, Any]:
+    """Why one playbook did or did not fire."""
+    return {
+        "playbook_id": found.playbook_id,
+        "playbook_digest": found.playbook_digest,
+        "outcome": found.outcome,
+        "trace": found.trace,
+    }
+
+
+def execution(one: Execution) -> dict[str, Any]:
+    """One execution without its steps."""
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "status": one.state,
+        "awaiting": one.awaiting,
+        "playbook_id": one.playbook_id,
+        "playbook_digest": one.playbook_digest,
+        "alert_id": one.alert_id,
+        "containment_id": one.containment_id,
+        "severity": severity(one.severity_id),
+        "actor": one.actor,
+        "opened_at": rfc3339(one.opened_at),
+        "started_at": rfc3339(one.started_at),
+        "finished_at": rfc3339(one.finished_at),
+        "due_at": rfc3339(one.due_at),
+        "deadline_at": rfc3339(one.deadline_at),
+        "error": one.error,
+        "message": one.message,
+    }
+
+
+def steps(found: Iterable[StepExecution]) -> list[dict[str, Any]]:
+    """The steps of an execution."""
+    return [_step(step) for step in found]
+
+
+def _step(step: StepExecution) -> dict[str, Any]:
+    segment = step.path.rpartition("/")[2]
+    return {
+        "path": step.path,
+        "id": None if segment.startswith("@") else segment,
+        "kind": step.kind,
+        "status": step.status,
+        "action": step.action,
+        "started_at": rfc3339(step.started_at),
+        "ended_at": rfc3339(step.ended_at),
+        "input": step.input,
+        "output": step.output,
+        "error": step.error,
+        "attempts": [
+            {
+                "number": attempt.number,
+                "state": attempt.state,
+                "started_at": rfc3339(attempt.started_at),
+                "ended_at": rfc3339(attempt.ended_at),
+                "message": attempt.message,
+                "key": attempt.key,
+            }
+            for attempt in step.attempts
+        ],
+    }
+
+
+def containment(one: Containment) -> dict[str, Any]:
+    """One entry of the ledger, with who holds it."""
+    return {
+        "id": one.id,
+        "status": one.state,
+        "connection": one.connection,
+        "action": one.action,
+        "undo": one.family,
+        "target": one.target,
+        "started_at": rfc3339(one.started_at),
+        "expires_at": rfc3339(one.expires_at),
+        "ended_at": rfc3339(one.ended_at),
+        "round": one.round,
+        "playbook_id": one.playbook_id,
+        "alert_id": one.alert_id,
+        "reason": one.reason,
+        "lifted_by": one.lifted_by,
+        "lift_reason": one.lift_reason,
+        "holds": [_hold(hold) for hold in one.holds],
+    }
+
+
+def _hold(hold: Hold) -> dict[str, Any]:
+    return {
+        "id": hold.id,
+        "execution_id": hold.execution_id,
+        "path": hold.path,
+        "state": hold.state,
+        "expires_at": rfc3339(hold.expires_at),
+    }
+
+
+def question(one: Question) -> dict[str, Any]:
+    """An outcome only a person can tell."""
+    return {
+        "id": one.id,
+        "status": one.state,
+        "execution_id": one.execution_id,
+        "path": one.path,
+        "attempt": one.attempt,
+        "action": one.action,
+        "message": one.message,
+        "opened_at": rfc3339(one.opened_at),
+        "answer": one.answer,
+        "answered_by": one.answered_by,
+        "answered_at": rfc3339(one.answered_at),
+        "reason": one.reason,
+    }
+
+
+def playbook(one: Playbook) -> dict[str, Any]:
+    """A loaded playbook."""
+    return {
+        "id": one.id,
+        "name": one.name,
+        "description": one.description,
+        "digest": one.digest,
+        "file": one.location.file,
+        "tags": list(one.tags),
+        "sources": sorted(one.trigger.sources),
+        "trigger": "match" if one.trigger.detection else "by hand",
+        "timeout": one.timeout,
+    }

@@ -1,0 +1,75 @@
+"""POST /webhooks/{source}: the raw ASGI way, for nothing stands between a sender and the disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from soar.errors import SoarError, SourceUnknown
+from soar.ingest.receive import Delivery, Intake
+from soar.telemetry import DELIVERIES, DELIVERY_SECONDS, logger
+from soar.web.answers import answer
+from soar.web.problems import problem_of, word_of
+
+PATHS: Final = ("/webhooks/{source}", "/webhooks/{source}/{token}")
+
+log = logger(__name__)
+
+
+class _SenderGone(Exception):
+    """The connection ended before the body did; nobody waits for an answer."""
+
+
+class Webhooks:
+    """The endpoint of all sources."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        parameters = scope["path_params"]
+        source = parameters["source"]
+        client = scope.get("client")
+        delivery = Delivery(scope["headers"], _chunks(receive), parameters.get("token"), client[0] if client else None)
+        try:
+            response = await self._answer(source, delivery)
+        except _SenderGone:
+            DELIVERIES.labels(source, "sender-gone").inc()
+            return
+        await response(scope, receive, send)
+        DELIVERY_SECONDS.observe(time.perf_counter() - started)
+
+    async def _answer(self, source: str, delivery: Delivery) -> Response:
+        try:
+            kept = await self._intake.receive(source, delivery)
+        except SoarError as error:
+            label = "unknown" if isinstance(error, SourceUnknown) else source
+            DELIVERIES.labels(label, word_of(error)).inc()
+            log.warning("delivery refused", source=label, reason=str(error))
+            return problem_of(error)
+        DELIVERIES.labels(source, "accepted").inc()
+        return answer({"alerts": [{"id": alert.id, "duplicate": alert.duplicate} for alert in kept]}, 202)
+
+
+def routes(intake: Intake) -> list[Route]:
+    """The routes of all sources; the token in a path is for scheme `path-token` alone."""
+    endpoint = Webhooks(intake)
+    return [Route(path, endpoint, methods=["POST"]) for path in PATHS]
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise _SenderGone
+        chunk = message.get("body", b"")
+        if chunk:
+            yield chunk
+        more = message.get("more_body", False)
