@@ -120,7 +120,10 @@ def _copy(connection: sqlite3.Connection, path: Path) -> None:
         raise Conflict(f"{path}: there is a file of that name; choose another")
     partial = path.with_name(path.name + ".partial")
     try:
-        database.create_file(partial)
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise StoreUnavailable(f"{partial}: cannot be created ({error.strerror}); choose another place") from error
+    try:
         target = sqlite3.connect(partial)
         try:
             connection.backup(target)
