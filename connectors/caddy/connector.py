@@ -55,7 +55,7 @@ class QuarantineClient(Params):
 
 
 class Denied(Result):
-    entry: str = Field(examples=["soar-3k9x1m"])
+    entry: str = Field(examples=["soar-block-3k9x1m"])
     """`@id` of our entry in the route."""
 
 
@@ -68,7 +68,7 @@ class Caddy(HttpConnector):
     @action(risk="medium", idempotent=True)
     async def block_ip(self, params: BlockIp, call: Call) -> Denied:
         """Refuse every request from one client address or network."""
-        return await self._deny(self.settings.block_route, call, {"client_ip": {"ranges": [params.ip]}})
+        return await self._deny(self.settings.block_route, call, _address(params))
 
     @block_ip.undo
     async def unblock_ip(self, done: Denied) -> None:
@@ -78,7 +78,7 @@ class Caddy(HttpConnector):
     @block_ip.verify
     async def find_block(self, params: BlockIp, call: Call) -> Denied | None:
         """Whether our entry for this call stands in the route."""
-        return await self._find(call, {"client_ip": {"ranges": [params.ip]}})
+        return await self._find({"@id": f"{self.settings.block_route}-{call.key}", **_address(params)})
 
     @action(risk="high", idempotent=True)
     async def quarantine_client(self, params: QuarantineClient, call: Call) -> Denied:
@@ -93,7 +93,7 @@ class Caddy(HttpConnector):
     @quarantine_client.verify
     async def find_quarantine(self, params: QuarantineClient, call: Call) -> Denied | None:
         """Whether our entry for this call stands in the route."""
-        return await self._find(call, self._client(params))
+        return await self._find({"@id": f"{self.settings.quarantine_route}-{call.key}", **self._client(params)})
 
     async def health(self) -> Health:
         """Both routes are there and refuse."""
@@ -110,19 +110,20 @@ class Caddy(HttpConnector):
 
     async def _deny(self, route: str, call: Call, matcher: dict[str, Any]) -> Denied:
         """Append our matcher set, unless the list changed since it was read: then look again."""
+        entry = {"@id": f"{route}-{call.key}", **matcher}
         for _ in range(_TRIES):
-            if found := await self._find(call, matcher):
+            if found := await self._find(entry):
                 return found
             etag = (await self.http.get(f"id/{route}/match")).headers.get("etag")
             reply = await self.http.post(
                 f"id/{route}/match",
-                json={"@id": _entry(call), **matcher},
+                json=entry,
                 headers={"If-Match": etag} if etag else {},
                 accept={_CHANGED_MEANWHILE, 400, 500},
             )
             if reply.status_code < 300:
-                return Denied(entry=_entry(call))
-            if reply.status_code != _CHANGED_MEANWHILE and not await self._find(call, matcher):
+                return Denied(entry=entry["@id"])
+            if reply.status_code != _CHANGED_MEANWHILE and not await self._find(entry):
                 # Caddy answers 500 with the reason when it rejects a configuration, and keeps the one it had.
                 raise _rejected(reply.status_code, reply.text)
         raise Unavailable(f"route {route} was changed by others {_TRIES} times in a row")
@@ -132,23 +133,21 @@ class Caddy(HttpConnector):
         if reply.status_code == 500 and await self._standing(done.entry) is not None:
             raise _rejected(reply.status_code, reply.text)
 
-    async def _find(self, call: Call, matcher: dict[str, Any]) -> Denied | None:
-        standing = await self._standing(_entry(call))
+    async def _find(self, entry: dict[str, Any]) -> Denied | None:
+        standing = await self._standing(entry["@id"])
         if standing is None:
             return None
-        if standing != {"@id": _entry(call), **matcher}:
-            raise Refused(
-                f"entry {_entry(call)} stands in Caddy with another content than we wrote; look at it by hand"
-            )
-        return Denied(entry=_entry(call))
+        if standing != entry:
+            raise Refused(f"entry {entry['@id']} stands in Caddy with another content than we wrote; look at it by hand")
+        return Denied(entry=entry["@id"])
 
     async def _standing(self, entry: str) -> Any:
         reply = await self.http.get(f"id/{entry}", accept={404})
         return None if reply.status_code == 404 else reply.json()
 
 
-def _entry(call: Call) -> str:
-    return f"soar-{call.key}"
+def _address(params: BlockIp) -> dict[str, Any]:
+    return {"client_ip": {"ranges": [params.ip]}}
 
 
 def _rejected(status: int, text: str) -> Refused | OutcomeUnknown:

@@ -67,8 +67,8 @@ class TokenOf(Params):
 class Revoked(Result):
     token_id: str = Field(examples=["t-1"])
     """The id that was asked for."""
-    was_active: bool = True
-    """False when the token was not active any more before we came."""
+    active: bool = Field(examples=[False])
+    """What introspection says of it now: false, or the call would have been refused."""
 
 
 class Introspected(Result):
@@ -100,28 +100,29 @@ class Oauth2(HttpConnector):
         pair = ":".join(quote_plus(self.secret(name) or "") for name in ("client_id", "client_secret"))
         return {"authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
-    @action(risk="medium", idempotent=True)
+    @action(risk="medium", idempotent=lambda settings: not settings.id_is_token)
     async def revoke_token(self, params: TokenOf, call: Call) -> Revoked:
         """Revoke one token and make sure that it is not active any more."""
         if self.settings.revoke_by_id is not None:
             return await self._revoke_by_id(params.token_id, self.settings.revoke_by_id)
         token = await self._token(params.token_id)
-        was_active = bool((await self._introspect(token))["active"])
-        if not was_active and self.settings.id_is_token:
+        active = (await self._introspect(token))["active"]
+        if not active and self.settings.id_is_token:
             raise Refused(
                 "the server does not know this token_id as an active token, and would answer the same for one it never"
                 " issued; it may be revoked or expired already, or the id may not be what the server takes"
             )
-        if was_active:
+        if active:
             form = {"token": token, "token_type_hint": self.settings.token_type_hint}
             await self.http.post(self.settings.revoke_path, form=form)
             await self._confirm(bool((await self._introspect(token))["active"]))
-        return Revoked(token_id=params.token_id, was_active=was_active)
+        return Revoked(token_id=params.token_id, active=False)
 
     @revoke_token.verify
     async def find_revocation(self, params: TokenOf, call: Call) -> Revoked | None:
         """Whether the token is inactive by now."""
-        return None if (await self._status(params.token_id))["active"] else Revoked(token_id=params.token_id)
+        active = (await self._status(params.token_id))["active"]
+        return None if active else Revoked(token_id=params.token_id, active=False)
 
     @action(changes=False)
     async def introspect(self, params: TokenOf, call: Call) -> Introspected:
@@ -145,17 +146,16 @@ class Oauth2(HttpConnector):
         return Health(ok=True, detail=f"{self.http.origin} introspects for our client")
 
     async def _revoke_by_id(self, token_id: str, request: str) -> Revoked:
-        was_active = bool((await self._status(token_id))["active"])
-        if was_active:
+        if (await self._status(token_id))["active"]:
             method, path = _filled(request, token_id)
             await self.http.request(method, path, accept={404, 410})
             await self._confirm(bool((await self._status(token_id))["active"]))
-        return Revoked(token_id=token_id, was_active=was_active)
+        return Revoked(token_id=token_id, active=False)
 
     async def _confirm(self, active: bool) -> None:
         if active:
             raise Refused(
-                f"{self.http.origin} took the revocation, yet introspection still calls the token active: not confirmed;"
+                f"{self.http.origin} took the revocation, yet introspection calls the token active: not confirmed;"
                 " servers do that when our client may not revoke other clients' tokens (RFC 7009, 2.1)"
             )
 

@@ -1,0 +1,5 @@
+"""`python -m soar` is `soar`."""
+
+from soar.cli.app import main
+
+main()
