@@ -52,6 +52,8 @@ class Activation:
         self.execution = execution
         self.timed = False
         """It left something that comes due: a parked timer, or a hold with an expiry."""
+        self.woken = False
+        """It parked, but somebody had left a signal meanwhile: it is to be taken up again at once."""
         self._playbook = playbook
         self._history = history
         self._calls = calls
@@ -158,7 +160,7 @@ class Activation:
             return
         while True:
             try:
-                await self._store.executions.commit(unit)
+                self.woken = await self._store.executions.commit(unit)
                 break
             except StoreUnavailable as error:
                 log.warning("history not written, trying again", execution=self.execution.id, reason=str(error))

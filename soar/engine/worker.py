@@ -70,6 +70,7 @@ class Engine:
         self._queued: set[str] = set()
         self._active: dict[str, Activation] = {}
         self._set_aside: set[str] = set()
+        self._woken = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduler: AsyncIOScheduler | None = None
         self._stopping = False
@@ -196,6 +197,9 @@ class Engine:
             self._fill()
         if moved:
             await self._set_bell()
+        if self._woken:
+            self._woken = False
+            await self.scan()
 
     async def _activate(self, execution: Execution) -> bool:
         """Drive one execution; True when it may have moved the next bell."""
@@ -212,6 +216,7 @@ class Engine:
         if self._stopping:
             activation.stop()
         await activation.drive()
+        self._woken = self._woken or activation.woken
         return activation.timed
 
     async def _load(self, execution: Execution) -> tuple[Playbook, CallMaker, str | None, dict[str, object]]:

@@ -69,7 +69,9 @@ def spend_whole(value: Any, depth: int = 0) -> None:
 def allow_text(length: int) -> None:
     """Refuse a text of that many characters before it is made."""
     if length > TEXT_LIMIT:
-        raise ExpressionFailed(f"its text would pass {TEXT_LIMIT:,} characters; shorten it, such as with `| truncate(500)`")
+        raise ExpressionFailed(
+            f"its text would pass {TEXT_LIMIT:,} characters; shorten it, such as with `| truncate(500)`"
+        )
     spend(1 + length // _CHARACTERS_PER_UNIT)
 
 

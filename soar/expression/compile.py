@@ -200,7 +200,9 @@ def _parsed(source: str, parse: Callable[[], nodes.Template]) -> nodes.Template:
         message = message.replace("end of template", "end").rstrip(".")
         raise ExpressionSyntax([Fault(message, _syntax_remedy(message), error.lineno)]) from None
     except _UNREADABLE:
-        raise ExpressionSyntax([Fault("the expression is nested too deeply or holds too large a number", "split it with `set`")]) from None
+        raise ExpressionSyntax(
+            [Fault("the expression is nested too deeply or holds too large a number", "split it with `set`")]
+        ) from None
 
 
 def _syntax_remedy(message: str) -> str:

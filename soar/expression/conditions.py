@@ -21,7 +21,9 @@ def has_status(status: str) -> Callable[[Any], bool]:
         demand(value)
         found = value.get("status") if isinstance(value, Mapping) else value
         if not isinstance(found, str):
-            raise ExpressionFailed(f"`is {status}` asks a step, such as `steps.block is {status}`, not {describe(value)}")
+            raise ExpressionFailed(
+                f"`is {status}` asks a step, such as `steps.block is {status}`, not {describe(value)}"
+            )
         return found == status
 
     return test

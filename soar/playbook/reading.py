@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from soar.errors import ExpressionSyntax, Location
 from soar.expression import CompiledExpression, CompiledValue, compile_expression, compile_value, near

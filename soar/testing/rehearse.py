@@ -13,7 +13,6 @@ from soar.engine import view
 from soar.errors import Location
 from soar.ingest.match import explain
 from soar.model.action import ActionSpec
-from soar.model.alert import Alert
 from soar.model.execution import Execution
 from soar.model.playbook import Playbook
 from soar.testing.connections import Answer, FakeConnections, Prepare

@@ -258,7 +258,7 @@ async def eventually(look: Callable[[], Any], what: str, patience: float = PATIE
     seen = None
     with suppress(TimeoutError):
         async with asyncio.timeout(patience):
-            while (seen := await look()) is None:  # noqa: ASYNC110 - another process knows, and it must be asked
+            while (seen := await look()) is None:
                 await asyncio.sleep(0.05)
             return seen
     raise AssertionError(f"after {patience:.0f} s still not so: {what}")

@@ -38,7 +38,10 @@ class RuntimeDouble:
         return getattr(self, words[0])(*words[2:])
 
     def show(self, name: str) -> str:
-        return "".join(f"{hex(0x55D0C0 + n * 64)} {key} {value}\n" for n, (key, value) in enumerate(self.maps[name])) + "\n"
+        return (
+            "".join(f"{hex(0x55D0C0 + n * 64)} {key} {value}\n" for n, (key, value) in enumerate(self.maps[name]))
+            + "\n"
+        )
 
     def add(self, name: str, key: str, value: str) -> str:
         if name == self.ip_map and not _is_network(key):

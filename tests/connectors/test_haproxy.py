@@ -23,7 +23,9 @@ from tests.connectors.haproxy_part import Haproxy, needs_haproxy
 BLOCK = {"ip": "203.0.113.9", "reason": "token replay"}
 QUARANTINE = {"client_id": "c-42", "reason": "token replay"}
 BAD_IPS = [{"ip": value} for value in ("", "-", "unknown", "evil.example", "fe80::1%eth0", "::/0", "1.2.3.4;help")]
-BAD_CLIENTS = [{"client_id": value} for value in ("", "-", "a b", "a;disable frontend api", "a\nhelp", "#1", "a\\ b", "<<")]
+BAD_CLIENTS = [
+    {"client_id": value} for value in ("", "-", "a b", "a;disable frontend api", "a\nhelp", "#1", "a\\ b", "<<")
+]
 
 
 def subject_on(connections: Any, ip_map: Path | str, client_map: Path | str, socket: str) -> Subject:
@@ -97,7 +99,9 @@ async def test_undo_leaves_what_somebody_else_blocked_or_changed(double: tuple[R
             done = await connections.perform(call(name, inputs))
             assert done.kind == "done", done.message
             meanwhile()
-            assert (await connections.undo(UndoCall(name, inputs, "key-1", done.output), key="u", timeout=5)).kind == "done"
+            assert (
+                await connections.undo(UndoCall(name, inputs, "key-1", done.output), key="u", timeout=5)
+            ).kind == "done"
 
         await there_and_back("subject.block_ip", BLOCK, lambda: None)
         await there_and_back("subject.quarantine_client", {"client_id": "c-1"}, lambda: None)

@@ -1,0 +1,95 @@
+"""`soar run`: one execution by hand, watched to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from soar.cli.executions import steps_of
+from soar.cli.failure import UsageFault
+from soar.cli.output import emit, note, say
+from soar.cli.shared import Config, Json, operator, run
+from soar.config import load_settings
+from soar.errors import NotFound, StoreBusy
+from soar.ingest.manual import by_hand, execution_id
+from soar.model.actor import Actor
+from soar.model.execution import FINAL, Execution, StepExecution
+from soar.runtime import Runtime
+from soar.web import views
+
+WATCH: Final = 0.2
+"""Seconds between two looks."""
+
+
+def command(
+    playbook: Annotated[str, typer.Argument(help="The id of a playbook of the folder.")],
+    alert: Annotated[Path, typer.Option("--alert", help="A JSON file with one alert, as a generic source sends it.")],
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Run one playbook on one alert and watch it. A running server does the work; without one, this command does."""
+    return run(_run(playbook, _read(alert), config, json))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json_.loads(path.read_text(encoding="utf-8"))
+    except (json_.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UsageFault(f"{path}: is not JSON ({error}); give one alert as a JSON object") from None
+    if not isinstance(data, dict):
+        raise UsageFault(f"{path}: holds no JSON object; give one alert")
+    return data
+
+
+async def _run(playbook: str, alert: dict[str, Any], config: Config, json: bool) -> int:
+    runtime = await Runtime.build(load_settings(config))
+    if playbook not in runtime.loaded.playbooks:
+        await runtime.store.close()
+        raise NotFound(f"there is no playbook '{playbook}'; `soar playbooks list` shows them")
+    try:
+        await runtime.start()
+        note("no server runs on this database: this command carries it out")
+    except StoreBusy:
+        await runtime.keep_versions()
+    try:
+        raw = by_hand(playbook, alert, Actor("cli", operator().partition(":")[2]), runtime.clock.now())
+        await runtime.store.alerts.keep([raw])
+        runtime.processor.wake()
+        one = await _watch(runtime, execution_id(raw, playbook), quiet=json)
+        steps = await steps_of(runtime.store, one)
+    finally:
+        await runtime.stop()
+    if json:
+        emit(views.execution(one) | {"steps": views.steps(steps)})
+    else:
+        said = (one.error or {}).get("message") or one.message or ""
+        say(f"{one.id}  {one.state}  {said}")
+    return 0 if one.state == "succeeded" else 1
+
+
+async def _watch(runtime: Runtime, identity: str, *, quiet: bool) -> Execution:
+    """Follow it until it ends, or waits for a person."""
+    told: set[tuple[str, str]] = set()
+    while True:
+        try:
+            one = await runtime.store.executions.get(identity)
+        except NotFound:
+            await asyncio.sleep(WATCH)
+            continue
+        if not quiet:
+            _tell(await steps_of(runtime.store, one), told)
+        if one.state in FINAL or one.awaiting == "person":
+            return one
+        await asyncio.sleep(WATCH)
+
+
+def _tell(steps: list[StepExecution], told: set[tuple[str, str]]) -> None:
+    for step in steps:
+        key = (step.path, step.status)
+        if key not in told:
+            told.add(key)
+            say(f"  {step.path:<24} {step.status:<16} {step.action or step.kind}")

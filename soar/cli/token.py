@@ -1,0 +1,94 @@
+"""`soar token`: bearer tokens for the API, shown once and kept as a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Annotated, Final
+
+import typer
+
+from soar.cli.failure import UsageFault
+from soar.cli.output import Column, emit, fields, note, say, table
+from soar.cli.shared import Config, Json, run
+from soar.cli.text import moment
+from soar.clock import SystemClock, rfc3339
+from soar.config import load_settings
+from soar.ids import new_id
+from soar.store import Store, Token
+
+group = typer.Typer(no_args_is_help=True, help="Bearer tokens for the API.")
+ROLES: Final = ("viewer", "analyst", "admin")
+
+
+@group.command()
+def create(
+    role: Annotated[str, typer.Option("--role", help=f"One of {', '.join(ROLES)}.")],
+    name: Annotated[str | None, typer.Option("--name", help="What it is for.")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Make a token; it is shown this once."""
+    if role not in ROLES:
+        raise UsageFault(f"there is no role '{role}'; it is one of {', '.join(ROLES)}")
+    secret = f"soar_{secrets.token_urlsafe(32)}"
+    token = run(_create(config, name or f"{role}-{new_id()[-6:]}", role, secret))
+    if json:
+        emit({"token": secret, "name": token.name, "role": token.role, "id": token.id})
+        return
+    fields([("name", token.name), ("role", token.role), ("token", secret)])
+    note("it is kept as a hash and cannot be shown again")
+
+
+async def _create(config: Config, name: str, role: str, secret: str) -> Token:
+    store = await Store.open(load_settings(config).database)
+    try:
+        return await store.tokens.create(name, role, hashlib.sha256(secret.encode()).hexdigest(), SystemClock().now())
+    finally:
+        await store.close()
+
+
+@group.command("list")
+def list_(config: Config = None, json: Json = False) -> None:
+    """Names, roles and times; never the tokens."""
+    tokens = run(_list(config))
+    if json:
+        emit(
+            [
+                {
+                    "id": one.id,
+                    "name": one.name,
+                    "role": one.role,
+                    "created_at": rfc3339(one.created_at),
+                    "revoked_at": rfc3339(one.revoked_at),
+                }
+                for one in tokens
+            ]
+        )
+        return
+    rows = [(one.name, one.role, moment(one.created_at), moment(one.revoked_at)) for one in tokens]
+    columns = [Column("NAME", flexible=True), Column("ROLE"), Column("CREATED"), Column("REVOKED")]
+    table(columns, rows, empty="no tokens; `soar token create --role viewer` makes one")
+
+
+async def _list(config: Config) -> list[Token]:
+    store = await Store.open(load_settings(config).database)
+    try:
+        return await store.tokens.list()
+    finally:
+        await store.close()
+
+
+@group.command()
+def revoke(name: Annotated[str, typer.Argument(help="Its name or id.")], config: Config = None) -> None:
+    """End a token; a running server stops taking it within a second."""
+    run(_revoke(config, name))
+    say(f"revoked {name}")
+
+
+async def _revoke(config: Config, name: str) -> None:
+    store = await Store.open(load_settings(config).database)
+    try:
+        await store.tokens.revoke(name, SystemClock().now())
+    finally:
+        await store.close()
