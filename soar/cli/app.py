@@ -41,7 +41,7 @@ tree = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 for _module in (init, check, test, serve, run, demo, version):
-    tree.command()(_module.command)
+    tree.command(_module.__name__.rpartition(".")[2])(_module.command)
 tree.command("explain")(alerts.explain)
 tree.command("lift")(containments.lift)
 tree.command("answer")(questions.answer)

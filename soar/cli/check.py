@@ -30,6 +30,3 @@ def command(
     said = f"{len(loaded.errors)} errors, {warnings} warnings, {count} playbooks hold"
     say(said, style="red" if loaded.errors else "green")
     return 1 if loaded.errors else 0
-
-
-command.__name__ = "check"

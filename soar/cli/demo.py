@@ -16,6 +16,3 @@ def command(
     from soar.rehearsal.play import main
 
     return main(once)
-
-
-command.__name__ = "demo"

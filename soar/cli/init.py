@@ -28,6 +28,3 @@ def command(
         path.write_text(templates.joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
         say(f"wrote {path}")
     say("next: `soar check`, then `soar test`, then `soar serve`")
-
-
-command.__name__ = "init"

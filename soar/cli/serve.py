@@ -59,6 +59,3 @@ def _listen(settings: Settings) -> socket.socket:
         error.filename = settings.listen
         raise
     return listener
-
-
-command.__name__ = "serve"

@@ -73,6 +73,3 @@ def _shown(result: CaseResult) -> dict[str, Any]:
         "passed": result.passed,
         "differences": differences,
     }
-
-
-command.__name__ = "test"

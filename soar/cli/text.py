@@ -18,7 +18,7 @@ SHORT: Final = 8
 
 
 def plain(value: object) -> str:
-    """Any value as one line that is safe to show; what steers a terminal is written out (`\\x1b`)."""
+    r"""Any value as one line that is safe to show; what steers a terminal is written out (`\x1b`)."""
     text = "" if value is None else str(value)
     if text.isascii() and text.isprintable():
         return text

@@ -10,6 +10,3 @@ from soar.cli.output import say
 def command() -> None:
     """Print the version."""
     say(installed("soar-engine"))
-
-
-command.__name__ = "version"

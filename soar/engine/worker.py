@@ -204,7 +204,7 @@ class Engine:
     async def _activate(self, execution: Execution) -> bool:
         """Drive one execution; True when it may have moved the next bell."""
         try:
-            playbook, calls, title, alert = await self._load(execution)
+            playbook, calls, alert = await self._load(execution)
         except (NotFound, DefinitionError) as error:
             await self._give_up(execution, error)
             return False
@@ -219,16 +219,16 @@ class Engine:
         self._woken = self._woken or activation.woken
         return activation.timed
 
-    async def _load(self, execution: Execution) -> tuple[Playbook, CallMaker, str | None, dict[str, object]]:
+    async def _load(self, execution: Execution) -> tuple[Playbook, CallMaker, dict[str, object]]:
         if execution.kind == "lift":
             undo_calls = await self._store.containments.undo_calls(execution.containment_id or "")
             playbook, by_path = lift_playbook(undo_calls)
-            return playbook, LiftCalls(self._connections, execution, by_path), None, {}
+            return playbook, LiftCalls(self._connections, execution, by_path), {}
         playbook = await self._playbooks.get(execution.playbook_digest)
         alert = await self._alert(execution)
         title = alert.get("title")
         calls = RunCalls(self._connections, self._clock, execution, title if isinstance(title, str) else None)
-        return playbook, calls, calls.reason, alert
+        return playbook, calls, alert
 
     async def _alert(self, execution: Execution) -> dict[str, object]:
         if execution.alert_id is None:

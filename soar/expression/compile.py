@@ -149,7 +149,7 @@ def compile_text(source: str) -> CompiledExpression | CompiledText | None:
     if _is_whole(source) and len(tree.body) == 1 and _single(tree.body[0]):
         return _whole(source, tree)
     rewriter = Rewriter()
-    root = _compiled(source, lambda: rewriter.rewrite(tree), rewriter)
+    root = _compiled(lambda: rewriter.rewrite(tree), rewriter)
     return CompiledText(source, root, frozenset(rewriter.references))
 
 
@@ -171,7 +171,7 @@ def _whole(source: str, tree: nodes.Template, *, any_name: bool = False) -> Comp
         return nodes.Template([nodes.Output([result], lineno=1)], lineno=1)
 
     path = _simple_path(tree.body[0].nodes[0])  # type: ignore[attr-defined]
-    root = _compiled(source, rewritten, rewriter)
+    root = _compiled(rewritten, rewriter)
     if path:
         return CompiledPath(source, root, path)
     return CompiledExpression(source, root, frozenset(rewriter.references))
@@ -215,7 +215,7 @@ def _syntax_remedy(message: str) -> str:
     return "check brackets, quotes and operators; pass braces through with {% raw %}...{% endraw %}"
 
 
-def _compiled(source: str, rewritten: Callable[[], nodes.Template], rewriter: Rewriter) -> _Root:
+def _compiled(rewritten: Callable[[], nodes.Template], rewriter: Rewriter) -> _Root:
     budget.start()
     try:
         tree = rewritten()

@@ -58,7 +58,7 @@ def divisible(value: Any, by: Any) -> bool:
     """Whether a whole number can be divided without rest."""
     if whole(by) == 0:
         raise ExpressionFailed("nothing can be divided by zero")
-    return whole(value) % by == 0
+    return bool(whole(value) % by == 0)
 
 
 TESTS: Final[Mapping[str, Callable[..., bool]]] = {

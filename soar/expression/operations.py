@@ -115,9 +115,9 @@ def calculate(sign: str, left: Any, right: Any) -> Any:
 
 
 def _number(sign: str, left: Any, right: Any) -> Any:
-    if sign == "**" and isinstance(left, int) and isinstance(right, int):
-        if right < 0 or left.bit_length() * right > DIGIT_LIMIT:
-            raise ExpressionFailed(f"{describe(left)} ** {describe(right)} is out of range")
+    whole_power = sign == "**" and isinstance(left, int) and isinstance(right, int)
+    if whole_power and (right < 0 or left.bit_length() * right > DIGIT_LIMIT):
+        raise ExpressionFailed(f"{describe(left)} ** {describe(right)} is out of range")
     if sign in ("/", "//", "%") and right == 0:
         raise ExpressionFailed(f"cannot divide {describe(left)} by zero")
     result = _ARITHMETIC[sign](left, right)

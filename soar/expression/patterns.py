@@ -1,4 +1,4 @@
-"""Regular expressions on RE2: time in proportion to the text, whatever the pattern (no look-around, no back-references)."""
+"""Regular expressions on RE2: time in proportion to the text (no look-around, no back-references)."""
 
 from __future__ import annotations
 

@@ -100,7 +100,9 @@ class Rewriter(NodeTransformer):
             base = base.node  # type: ignore[attr-defined]
         keys.reverse()
         if isinstance(base, nodes.Getitem) and not isinstance(base.arg, nodes.Slice):
-            start = _inner("<item>", self.visit(base.node), self.visit(base.arg), nodes.Const(spoken(base.node)))
+            start: nodes.Expr = _inner(
+                "<item>", self.visit(base.node), self.visit(base.arg), nodes.Const(spoken(base.node))
+            )
         elif isinstance(base, nodes.Name) and base.name not in self._locals:
             self._know(base, (base.name, *map(str, keys)))
             start = base
@@ -194,13 +196,14 @@ class Rewriter(NodeTransformer):
         return _inner("<concat>", first, labels, *rest)
 
     def visit_List(self, node: nodes.List) -> Any:
-        return _inner("<made>", super().generic_visit(node))
+        made: Any = super().generic_visit(node)
+        return _inner("<made>", made)
 
     visit_Dict = visit_List
 
     def visit_Tuple(self, node: nodes.Tuple) -> Any:
-        node = super().generic_visit(node)
-        return _inner("<made>", node) if node.ctx == "load" else node
+        visited: Any = super().generic_visit(node)
+        return _inner("<made>", visited) if node.ctx == "load" else visited
 
     def visit_For(self, node: nodes.For) -> Any:
         if node.recursive:

@@ -72,7 +72,7 @@ def _selection(reading: Reading, name: str, node: Node) -> Selection | None:
             tests.append(_tests(reading, alternative))
         else:
             message = f"the selection {name!r} must hold fields, not {said(alternative)}"
-            remedy = "write field: value below it; a plain field stands inside a selection, as in selection: {rule_name: ...}"
+            remedy = "write field: value below it; a field stands in a selection: selection: {rule_name: ...}"
             reading.note(alternative, message, remedy)
     if not alternatives:
         reading.note(node, f"the selection {name!r} is empty", "add fields to it")

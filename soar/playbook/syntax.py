@@ -77,11 +77,13 @@ def stray_tabs(text: str, loader: Any) -> Iterator[tuple[int, int]]:
 
 def _scalar_spans(text: str, loader: Any) -> tuple[list[tuple[int, int]], int]:
     """Where the texts of a file stand, and how far it could be scanned."""
-    spans = []
+    spans: list[tuple[int, int]] = []
     try:
-        for token in yaml.scan(text, Loader=loader):
-            if isinstance(token, yaml.ScalarToken):
-                spans.append((token.start_mark.index, token.end_mark.index))
+        spans.extend(
+            (token.start_mark.index, token.end_mark.index)
+            for token in yaml.scan(text, Loader=loader)
+            if isinstance(token, yaml.ScalarToken)
+        )
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         return spans, (mark.index + 1 if mark else len(text))

@@ -107,7 +107,7 @@ def _unmatched(case: TestCase, playbook: Playbook) -> Difference | None:
         return None
     alert = given_alert("test", case.alert)
     if playbook.trigger.sources:
-        alert = alert.model_copy(update={"source": sorted(playbook.trigger.sources)[0]})
+        alert = alert.model_copy(update={"source": min(playbook.trigger.sources)})
     match = explain(alert, playbook)
     if match.outcome == "matched":
         return None
@@ -156,12 +156,8 @@ def _calls(world: Stage, expect: Expectation) -> list[Difference]:
     found: list[Difference] = []
     made = world.connections.names()
     shown = ", ".join(made) or "no calls"
-    for name in expect.called:
-        if name not in made:
-            found.append(Difference("called", name, shown))
-    for name in expect.not_called:
-        if name in made:
-            found.append(Difference("not_called", f"no call of {name}", shown))
+    found += [Difference("called", name, shown) for name in expect.called if name not in made]
+    found += [Difference("not_called", f"no call of {name}", shown) for name in expect.not_called if name in made]
     rest = iter(made)
     if not all(name in rest for name in expect.calls_in_order):
         found.append(Difference("calls_in_order", ", ".join(expect.calls_in_order), shown))
@@ -169,6 +165,11 @@ def _calls(world: Stage, expect: Expectation) -> list[Difference]:
         calls = world.connections.called(name)
         sent: Mapping[str, Any] = calls[-1].inputs if calls else {}
         for key, value in values.items():
-            if key not in sent or sent[key] != value:
-                found.append(Difference(f"sent.{name}.{key}", repr(value), repr(sent.get(key, "not sent"))))
+            found += _sent(name, key, value, sent)
     return found
+
+
+def _sent(name: str, key: str, value: Any, sent: Mapping[str, Any]) -> list[Difference]:
+    if key in sent and sent[key] == value:
+        return []
+    return [Difference(f"sent.{name}.{key}", repr(value), repr(sent.get(key, "not sent")))]

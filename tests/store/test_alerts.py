@@ -38,7 +38,7 @@ async def test_a02_twenty_at_the_same_instant_are_one(store: Store) -> None:
 
 async def test_a02_the_constraint_is_in_the_schema(store: Store) -> None:
     await store.alerts.keep([raw_alert("event-1")])
-    with pytest.raises(Exception, match="UNIQUE constraint failed: alerts.source, alerts.dedupe_key"):
+    with pytest.raises(Exception, match=r"UNIQUE constraint failed: alerts\.source, alerts\.dedupe_key"):
         await store._writer.run(
             lambda db: db.execute(
                 "INSERT INTO alerts (id, source, dedupe_key, received_at, state, duplicates)"

@@ -129,7 +129,7 @@ async def test_an_upgrade_that_fails_half_way_leaves_nothing(url: str, request: 
     more = 'op.execute("ALTER TABLE nobody ADD COLUMN x TEXT")'
     (future / "versions" / "r0002_next.py").write_text(NEXT.format(more=more))
     before = dump(path)
-    with pytest.raises(StoreUnavailable, match="no such table: nobody.*nothing was changed"):
+    with pytest.raises(StoreUnavailable, match=r"no such table: nobody.*nothing was changed"):
         upgrade(url)
     assert dump(path) == before
     assert sql(path, "SELECT version_num FROM alembic_version") == [("0001",)]
@@ -282,7 +282,7 @@ async def test_a_backup_overwrites_nothing_and_leaves_nothing_half(store: Store,
     with pytest.raises(Conflict, match="there is a file of that name"):
         await store.backup(there)
     assert there.read_text() == "mine"
-    with pytest.raises(StoreUnavailable, match="cannot be created .Not a directory.; choose another place"):
+    with pytest.raises(StoreUnavailable, match=r"cannot be created .Not a directory.; choose another place"):
         await store.backup(there / "below" / "copy.db")
     assert [path.name for path in tmp_path.glob("*.partial")] == []
 

@@ -1,0 +1,1 @@
+"""What `soar init` writes."""
