@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
+from typing import TYPE_CHECKING
 
 from soar.cli.output import note
 from soar.cli.shared import Config
 from soar.config import Settings, load_settings
+
+if TYPE_CHECKING:
+    import uvicorn
 
 
 def command(config: Config = None) -> int:
@@ -40,10 +45,24 @@ async def _serve(settings: Settings) -> int:
         app = create_app(runtime)
         host, port = settings.address
         server = uvicorn.Server(uvicorn_config(app, host, port, stop_grace=settings.execution.stop_grace))
-        await server.serve(sockets=[listener])
+        _stop_on_signals(server)
+        # Not `serve`: it raises the signal again at its end, before our own work is put in order.
+        await server._serve(sockets=[listener])
     finally:
         await runtime.stop()
     return 0
+
+
+def _stop_on_signals(server: uvicorn.Server) -> None:
+    """SIGTERM and Ctrl-C end the server in order; a second one hurries it."""
+
+    def stop() -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
 
 
 def _listen(settings: Settings) -> socket.socket:

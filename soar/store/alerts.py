@@ -31,6 +31,7 @@ _SUMMARY: Final = (
     '"user"',
     "duplicates",
     "error",
+    "json_extract(data, '$.source_ref')",
 )
 """In the order of the fields of AlertSummary."""
 
@@ -52,6 +53,8 @@ class AlertSummary:
     """How often it came again."""
     error: str | None
     """Why it is a dead letter."""
+    source_ref: str | None = None
+    """The sender's own id."""
 
 
 @dataclass(frozen=True, slots=True)

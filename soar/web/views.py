@@ -24,6 +24,7 @@ def alert_line(alert: AlertSummary) -> dict[str, Any]:
     return {
         "id": alert.id,
         "source": alert.source,
+        "source_ref": alert.source_ref,
         "state": alert.state,
         "received_at": rfc3339(alert.received_at),
         "severity": severity(alert.severity_id),
