@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from soar.ingest.match import Matcher
-
 from soar.model.alert import Alert
 from soar.model.playbook import Playbook
 from soar.playbook import parse_playbook

@@ -63,6 +63,7 @@ def configure_logging(mask: Mask | None = None, *, level: str = "info", stream: 
     root.handlers = [handler]
     root.setLevel(_LEVELS[level])
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells every request at info, with its whole URL
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it tells every bell
     hide_path_tokens()
 
 
