@@ -21,6 +21,7 @@ from soar.cli import (
     playbooks,
     questions,
     run,
+    secret,
     serve,
     test,
     token,
@@ -53,6 +54,7 @@ for _name, _group in {
     "playbooks": playbooks.group,
     "connectors": connectors.group,
     "token": token.group,
+    "secret": secret.group,
     "db": db.group,
 }.items():
     tree.add_typer(_group, name=_name)

@@ -10,16 +10,16 @@ from typing import Final
 from pydantic import SecretStr
 
 from soar.connector.masking import SHORTEST, Masker
+from soar.connector.sealing import KEY_VARIABLE, unseal
 from soar.errors import ConfigError
 
 _LATER: Final = {
     "vault": "secrets in a vault are not read by this version; use env:NAME or file:PATH",
-    "sealed": "sealed values are not read by this version; use env:NAME or file:PATH",
 }
 
 
 class SecretResolver:
-    """Reads `env:NAME` and `file:PATH`. A relative path is relative to the configuration's folder."""
+    """Reads `env:NAME`, `file:PATH` and `sealed:...`. A relative path is relative to the configuration's folder."""
 
     def __init__(self, masker: Masker, *, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
         self._masker = masker
@@ -39,6 +39,8 @@ class SecretResolver:
             value = self._from_environment(rest, where)
         elif scheme == "file" and rest:
             value = self._from_file(rest, where)
+        elif scheme == "sealed" and rest:
+            value = self._unsealed(rest, where)
         else:
             raise ConfigError(
                 f"{where}: not a reference; a secret is written as env:NAME or file:PATH, never as itself"
@@ -63,6 +65,15 @@ class SecretResolver:
         if not value:
             raise ConfigError(f"{where}: the environment variable {name} is not set; set it and start again")
         return value
+
+    def _unsealed(self, sealed: str, where: str) -> str:
+        key = self._environ.get(KEY_VARIABLE)
+        if not key:
+            raise ConfigError(f"{where}: a sealed value needs its key in {KEY_VARIABLE}; set it and start again")
+        try:
+            return unseal(sealed, key)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
 
     def _from_file(self, name: str, where: str) -> str:
         path = self._folder / name
