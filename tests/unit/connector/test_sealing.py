@@ -27,7 +27,7 @@ def test_the_same_secret_sealed_twice_is_two_texts() -> None:
 @pytest.mark.parametrize("environ", [{}, {KEY_VARIABLE: new_key()}, {KEY_VARIABLE: "short"}])
 def test_without_its_key_it_stays_shut_and_says_where(environ: dict[str, str]) -> None:
     reference = seal("correct horse battery", new_key())
-    with pytest.raises(ConfigError, match="connections.api.secrets.token.*SOAR_SEAL_KEY"):
+    with pytest.raises(ConfigError, match=r"connections\.api\.secrets\.token.*SOAR_SEAL_KEY"):
         SecretResolver(Masker(), environ=environ).resolve(reference, "connections.api.secrets.token")
 
 

@@ -33,7 +33,7 @@ def test_a_reference_to_a_file_beside_the_configuration(tmp_path: Path) -> None:
         ("env:SHORT", "fewer than 4"),
         ("file:absent", "cannot be read"),
         ("vault:secret/x#y", "not read by this version"),
-        ("sealed:abc", "not read by this version"),
+        ("sealed:abc", "needs its key in SOAR_SEAL_KEY"),
         ("pl41n-v4lue", "not a reference"),
         ("env:", "not a reference"),
     ],
