@@ -98,7 +98,8 @@ class Runtime:
         self.pinned = PinnedPlaybooks(store)
         for playbook in catalog.playbooks.values():
             self.pinned.keep(playbook)
-        limits = Limits(active=self.settings.execution.side_by_side)
+        execution = self.settings.execution
+        limits = Limits(active=execution.side_by_side, on_failure=execution.on_failure_timeout)
         self.engine = Engine(store, self.connections, self.pinned, clock, limits)
         kinds = load_kinds([self.settings.connectors])
         sources = open_sources(self.settings, kinds, definitions.secrets.resolve)

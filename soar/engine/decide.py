@@ -20,9 +20,6 @@ from soar.errors import ExpressionFailed
 from soar.model.execution import Fact, FactKind
 from soar.model.playbook import Action, Block, Choice, Fail, Playbook, SetVariables, Step, Stop
 
-ON_FAILURE_LIMIT: Final[Millis] = 15 * 60 * 1000
-"""How long a playbook's `on_failure` may take, from its start (S10)."""
-
 Error = Mapping[str, Any]
 
 
@@ -87,7 +84,7 @@ class _Walk:
         message = error["message"] if error.get("kind") == "fail" else None
         if self.playbook.on_failure:
             phase = self.history.get("", "phase") or self._record("", "phase", {"error": dict(error)})
-            frame = self._timed("on_failure", Frame(error=error), phase.at + ON_FAILURE_LIMIT)
+            frame = self._timed("on_failure", Frame(error=error), phase.at + self.history.on_failure_limit)
             for step in self.playbook.on_failure:
                 if self._step(step, "on_failure", frame).state == "resting":
                     return

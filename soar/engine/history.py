@@ -26,8 +26,17 @@ Key = tuple[str, str, int]
 class History:
     """The facts of one execution, and the instant of the round being decided."""
 
-    def __init__(self, execution: Execution, alert: Mapping[str, Any], facts: Iterable[Fact], now: Millis) -> None:
+    def __init__(
+        self,
+        execution: Execution,
+        alert: Mapping[str, Any],
+        facts: Iterable[Fact],
+        now: Millis,
+        on_failure_limit: Millis = 15 * 60 * 1000,
+    ) -> None:
         self.execution = execution
+        self.on_failure_limit = on_failure_limit
+        """How long the playbook's own `on_failure` may take, from its start (S10)."""
         self.alert = alert
         self.now = now
         self._facts: dict[Key, Fact] = {}

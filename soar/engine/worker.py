@@ -47,6 +47,8 @@ class Limits:
     """Executions worked on side by side."""
     scan: int = 2_000
     """Rows one scan brings in."""
+    on_failure: float = 900.0
+    """Seconds for a playbook's own `on_failure`."""
 
 
 class Engine:
@@ -210,7 +212,8 @@ class Engine:
             return False
         fresh = execution.state == "queued" and execution.epoch == 0
         facts = [] if fresh else await self._store.executions.facts(execution.id)
-        history = History(execution, alert, facts, self._clock.now())
+        limit = round(self._limits.on_failure * 1000)
+        history = History(execution, alert, facts, self._clock.now(), limit)
         activation = Activation(execution, playbook, history, calls, self._store, self._clock)
         self._active[execution.id] = activation
         if self._stopping:
