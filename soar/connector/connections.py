@@ -23,6 +23,9 @@ from soar.connector.secrets import SecretResolver
 from soar.errors import ConfigError, ConnectorDefinitionError, ConnectorError, NotFound
 from soar.model.action import ActionCall, ActionSpec, Outcome, Prepared, UndoCall
 
+_NAMES: Final = frozenset({"username", "user", "client_id"})
+"""Kept among a connection's secrets because they belong to one, and no secrets themselves."""
+
 _HEALTH_TIMEOUT: Final = 10.0
 
 
@@ -203,7 +206,8 @@ class ConnectionSet:
         resolved: dict[str, SecretStr] = {}
         for name, reference in connection.config.secrets.items():
             try:
-                resolved[name] = self._secrets.resolve(reference, f"connections.{connection.name}.secrets.{name}")
+                where = f"connections.{connection.name}.secrets.{name}"
+                resolved[name] = self._secrets.resolve(reference, where, named=name in _NAMES)
             except ConfigError as error:
                 problems.append(str(error))
         return resolved

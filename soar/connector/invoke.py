@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -75,19 +75,35 @@ class Invoker:
         """Take it back. Where it is not known whether it happened, ask first (S33)."""
         if action.action.undo_function is None:
             return Outcome("refused", message=f"{call.name} has no undo any more", sent=False)
-        if call.result is None:
-            asked = await self.verify(action, ActionCall(call.name, call.inputs, call.key, "", "", 1, timeout))
-            if asked.kind != "done":
-                return Outcome("done") if asked.kind == "absent" else asked
-            call = replace(call, result=asked.output)
-        await self._turn()
+        if not call.exact:
+            message = f"what undoing {call.name} needs was secret or too big to keep; take it back by hand"
+            return Outcome("refused", message=message, sent=False)
         trail = Trail(self.egress, changes=True, key=key)
         try:
-            done = self._stored(action, call.result or {})
+            done = await self._to_undo(action, call, timeout)
+            if done is None:
+                return Outcome("done")
+            await self._turn()
             await self._run(action.action.undo_function, (done,), trail, timeout)
         except ConnectorError as error:
             return self._failed(error)
         return Outcome("done")
+
+    async def _to_undo(self, action: ActionDefinition, call: UndoCall, timeout: float) -> Result | None:
+        """The result to undo: as it was stored, else as the system tells it now; None when nothing was done."""
+        if call.result is not None:
+            return self._stored(action, call.result)
+        if action.action.verify_function is None:
+            raise Refused(f"{call.name} may have happened and cannot be asked about; look, and take it back by hand")
+        params = self.inputs.parse(action, call.inputs)
+        made = Call(call.key, "", "", 1, "")
+        try:
+            found = await self._asked(action.action.verify_function, (params, made), timeout)
+        except ConnectorError as error:
+            raise OutcomeUnknown(f"{call.name}: it cannot be told whether it happened ({error})") from error
+        if found is not None and not isinstance(found, action.result):
+            raise ConnectorBroken(f"{call.name}: its verify returned {type(found).__name__}")
+        return found
 
     async def within_call(self, ask: Callable[[], Awaitable[T]], timeout: float) -> T:
         """Run something that only reads, such as health, as a call of this connection."""
@@ -176,12 +192,13 @@ class Invoker:
         if not isinstance(result, action.result):
             message = f"{self.connection}.{action.name} returned {type(result).__name__}, not {action.result.__name__}"
             return Outcome("unknown" if action.action.changes else "refused", message=message, error_kind="internal")
-        output = self.masker.mask(result.model_dump(mode="json", by_alias=True))
+        given = result.model_dump(mode="json", by_alias=True)
+        output = self.masker.mask(given)
         size = size_of(output)
         if size <= INLINE_LIMIT:
-            return Outcome("done", output)
+            return Outcome("done", output, exact=output == given)
         if action.action.changes:
-            return Outcome("done", shortened(output))
+            return Outcome("done", shortened(output), exact=False)
         message = f"{self.connection}.{action.name} gave {size} bytes, more than the {INLINE_LIMIT} kept; ask for less"
         return Outcome("refused", message=message, error_kind="too_large")
 

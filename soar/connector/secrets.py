@@ -26,8 +26,11 @@ class SecretResolver:
         self._environ = os.environ if environ is None else environ
         self._folder = folder or Path()
 
-    def resolve(self, reference: str, where: str) -> SecretStr:
+    def resolve(self, reference: str, where: str, *, named: bool = False) -> SecretStr:
         """The secret behind a reference. `where` is the setting, for the error.
+
+        A `named` one is a user's or client's name: it is kept with the secrets, but it is no secret, and
+        masking it would hide every text that holds the same word.
 
         Raises:
             ConfigError: it is no reference, or there is nothing behind it. Never holds a secret.
@@ -45,6 +48,8 @@ class SecretResolver:
             raise ConfigError(
                 f"{where}: not a reference; a secret is written as env:NAME or file:PATH, never as itself"
             )
+        if named:
+            return SecretStr(value)
         if len(value) < SHORTEST:
             raise ConfigError(
                 f"{where}: the secret behind {reference} has fewer than {SHORTEST} characters; set it anew"

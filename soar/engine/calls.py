@@ -128,14 +128,17 @@ class RunCalls:
 
     @staticmethod
     def _undo_call(
-        run: Run, spec: ActionSpec, prepared: Prepared, call: ActionCall, result: Mapping[str, Any] | None
+        run: Run, spec: ActionSpec, prepared: Prepared, call: ActionCall, outcome: Outcome | None
     ) -> UndoCall:
+        """Kept whole or not at all: an undo with a masked value would undo nothing and call it done."""
+        kept = outcome is not None and outcome.exact
         return UndoCall(
             name=run.action.name,
             inputs=prepared.masked_inputs,
             key=call.key,
-            result=result,
+            result=(outcome.output or {}) if outcome is not None and kept else None,
             reverse=f"{run.action.connection}.{spec.undo}",
+            exact=kept or not prepared.masked,
         )
 
     async def outcome(self, ready: Ready) -> Outcome:
@@ -166,7 +169,7 @@ class RunCalls:
             return ()
         hold = hold_id(self._execution.id, run.path, ready.hold_attempt)
         if outcome.kind == "done":
-            undo = self._undo_call(run, spec, ready.prepared, ready.call, outcome.output or {})
+            undo = self._undo_call(run, spec, ready.prepared, ready.call, outcome)
             return (Settle(hold, "applied", at, undo),)
         return (Settle(hold, "absent" if outcome.kind in ABSENT else "unknown", at),)
 

@@ -64,6 +64,8 @@ class UndoCall:
     """Its output; None when it is not known whether it happened: verify first (S33)."""
     reverse: str = ""
     """The name of the undoing action, for people: `gateway.unblock_ip`."""
+    exact: bool = True
+    """False when what it needs was secret or too big to keep: then nothing is guessed, and a person takes it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Outcome:
     retry_after: float | None = None
     sent: bool = True
     """False when nothing left this process (bad inputs, no route, a full circuit)."""
+    exact: bool = True
+    """False when `output` is not all that the system gave: masked, or cut short."""
     error_kind: str = ""
     """A more exact `error.kind` than the outcome's own, when there is one: `too_large`, `timeout`."""
 
