@@ -138,7 +138,9 @@ class Caddy(HttpConnector):
         if standing is None:
             return None
         if standing != entry:
-            raise Refused(f"entry {entry['@id']} stands in Caddy with another content than we wrote; look at it by hand")
+            raise Refused(
+                f"entry {entry['@id']} stands in Caddy with another content than we wrote; look at it by hand"
+            )
         return Denied(entry=entry["@id"])
 
     async def _standing(self, entry: str) -> Any:

@@ -131,7 +131,8 @@ class Haproxy(Connector):
         standing = (await self._runtime.entries(self.settings.ip_map)).get(params.ip)
         return None if standing is None else Blocked(ip=params.ip, value=standing, ours=standing.startswith("soar-"))
 
-    @action(risk="high", idempotent=True)
+    # Not idempotent: the map keeps a mode and no key, so a second call cannot tell our entry from one set by hand.
+    @action(risk="high", idempotent=False)
     async def quarantine_client(self, params: QuarantineClient, call: Call) -> Quarantined:
         """Refuse every request of one API client."""
         async with self._turns[self.settings.client_map]:
