@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
