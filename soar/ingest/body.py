@@ -19,6 +19,8 @@ NUL_SHOWN: Final = "\u2400"
 _PIECE: Final = 64 * 1024
 _MEMBERS: Final = 100
 _SUSPECT: Final = re.compile(rb"\\u(?:[dD][89a-fA-F]|0000)")
+_MORE: Final = "Extra data"
+"""What the decoder says when something follows the first value."""
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -65,11 +67,13 @@ def _gunzip(body: bytes) -> Iterator[bytes]:
 def read_json(body: bytes, depth: int) -> Any:
     """The data of strict JSON in UTF-8, exactly as sent: surrogates and NUL characters are still in it.
 
+    Objects one a line (JSON lines) are the list of them.
+
     Raises:
         DeliveryMalformed: it is not JSON, names a key twice, or is nested deeper than `depth`.
     """
     try:
-        content = _DECODER.decode(body.decode("utf-8-sig"))
+        content = _decoded(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise DeliveryMalformed(f"the body is not UTF-8 (byte {error.start})") from None
     except json.JSONDecodeError as error:
@@ -81,6 +85,27 @@ def read_json(body: bytes, depth: int) -> Any:
         raise DeliveryMalformed("the body holds a number of more than 4300 digits") from None
     if body.count(b"{") + body.count(b"[") > depth and _deeper(content, depth):
         raise DeliveryMalformed(f"the body is nested deeper than {depth} levels")
+    return content
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        first = text[: error.pos]
+        if error.msg != _MORE or "\n" not in first[len(first.rstrip()) :]:
+            raise
+    return [_line(line, number) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+
+
+def _line(line: str, number: int) -> Any:
+    try:
+        content = _DECODER.decode(line)
+    except json.JSONDecodeError as error:
+        message = f"the body is not JSON: {error.msg} at line {number} column {error.colno}"
+        raise DeliveryMalformed(message) from None
+    if not isinstance(content, dict):
+        raise DeliveryMalformed(f"line {number} of the body is not a JSON object")
     return content
 
 

@@ -57,8 +57,8 @@ class SourceKind(BaseModel):
     summary: str
     auth: Annotated[tuple[Scheme, ...], Field(min_length=1)]
     """The schemes this product can use."""
-    alerts: PathText | None = None
-    """Where the list of alerts stands in a body that carries several; the rest is the envelope."""
+    alerts: Annotated[tuple[PathText, ...], BeforeValidator(_listed)] = ()
+    """Where the list of alerts may stand in a body that carries several; the rest is the envelope."""
     otherwise: Literal["whole", "refuse"] = "whole"
     """A body without that list is one alert, or is refused."""
     unwrap: PathText | None = None

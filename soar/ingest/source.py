@@ -54,7 +54,7 @@ class Source:
     """Expressions of the installation by field; None leaves a field empty whatever the body says."""
     paths: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     severities: SeverityMap = field(default_factory=lambda: SeverityMap({}))
-    split: Path | None = None
+    splits: tuple[Path, ...] = ()
     unwrap: Path | None = None
     truncated: Path | None = None
     dedupe: tuple[tuple[Path, ...], ...] = ()
@@ -83,15 +83,16 @@ class Source:
         return self._split(content)
 
     def _split(self, content: Any) -> list[Element]:
-        if self.split is None or not isinstance(content, dict):
+        if not self.splits or not isinstance(content, dict):
             return [Element(content)]
-        listed = self.split.find(content)
         must = self.kind.otherwise == "refuse"
-        if isinstance(listed, list) and (listed or must):
-            envelope = _without(content, self.split.text)
-            return [Element(item, envelope) for item in listed]
+        for split in self.splits:
+            listed = split.find(content)
+            if isinstance(listed, list) and (listed or must):
+                envelope = _without(content, split.text)
+                return [Element(item, envelope) for item in listed]
         if must:
-            raise DeliveryMalformed(f"the body of a {self.kind.kind} source must have a list '{self.split.text}'")
+            raise DeliveryMalformed(f"the body of a {self.kind.kind} source must have a list '{self.splits[0].text}'")
         return [Element(content)]
 
     def values(self, name: str, element: Element) -> Any:
@@ -138,12 +139,20 @@ class Source:
 
     def _told(self, path: Path, element: Element) -> list[Any]:
         """A value so that 0, false, "", null and missing differ."""
-        found = self._find(path, element)
+        found = self._stands(path, element)
         return [] if found is MISSING else [found]
+
+    def _stands(self, path: Path, element: Element) -> Any:
+        """As the path says, from the top of the body; only then inside `unwrap`.
+
+        A row of Splunk's may have a column `result` of its own, and the key needs the whole row.
+        """
+        found = path.find(element.body)
+        return self._find(path, element) if found is MISSING else found
 
     def _alternative(self, element: Element) -> tuple[Path, ...]:
         for alternative in self.dedupe:
-            if text(self._find(alternative[0], element)) is not None:
+            if text(self._stands(alternative[0], element)) is not None:
                 return alternative
         return ()
 
@@ -157,7 +166,7 @@ class Source:
     def cut_off(self, element: Element) -> int:
         """How many alerts the sender left out of the delivery (A16)."""
         found = self.truncated.find(element.envelope) if self.truncated else None
-        return found if isinstance(found, int) and found > 0 else 0
+        return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 0
 
 
 def _empty(found: Any) -> bool:
@@ -259,14 +268,14 @@ def _mapping_fault(name: str, written: Any) -> tuple[str, str] | None:
 
 def make_source(name: str, kind: SourceKind, verifier: Verifier, entry: SourceSettings | None = None) -> Source:
     """A source of that kind, with the installation's own rules over those of the kind; they were checked before."""
-    split = (entry.split if entry else None) or kind.alerts
+    splits = (entry.split,) if entry and entry.split else kind.alerts
     source = Source(
         name=name,
         kind=kind,
         verifier=verifier,
         paths={target: tuple(map(Path.parse, paths)) for target, paths in kind.fields.items()},
         severities=SeverityMap({**kind.severity_map, **(entry.severity_map if entry else {})}),
-        split=Path.parse(split) if split else None,
+        splits=tuple(map(Path.parse, splits)),
         unwrap=Path.parse(kind.unwrap) if kind.unwrap else None,
         truncated=Path.parse(kind.truncated) if kind.truncated else None,
         dedupe=tuple(tuple(map(Path.parse, paths)) for paths in kind.dedupe),

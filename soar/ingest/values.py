@@ -17,7 +17,7 @@ _ISO: Final = re.compile(
 _NUMBER: Final = re.compile(r"[-+]?\d{1,20}(?:\.\d{1,18})?(?:[eE][-+]?\d{1,2})?")
 _HOST_PORT: Final = re.compile(r"(\[[^\]]+\]|[^:\s]+):\d{1,5}")
 _ATTACK: Final = re.compile(r"(?:attack\.)?(T\d{4}(?:\.\d{3})?|TA\d{4})", re.IGNORECASE)
-_UNITS: Final = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))
+_UNITS: Final = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
 """Below the first number the unit is seconds, then milli-, micro- and nanoseconds."""
 
 
@@ -113,7 +113,8 @@ def instant(value: Any) -> str | None:
 def _epoch(amount: float) -> str | None:
     for limit, unit in _UNITS:
         if 0 < amount < limit:
-            return _shown(int(amount * 1000 // unit))
+            exact = isinstance(amount, int)  # a float is a hair beside its milliseconds, often below
+            return _shown(int(amount * 1000 // unit if exact else round(amount * 1000 / unit, 3)))
     return None
 
 

@@ -16,7 +16,7 @@ from soar.telemetry import DELIVERIES, DELIVERY_SECONDS, logger
 from soar.web.answers import answer
 from soar.web.problems import problem_of, word_of
 
-PATHS: Final = ("/webhooks/{source}", "/webhooks/{source}/{token}")
+PATHS: Final = ("/webhooks/{source}", "/webhooks/{source}/{token:path}")
 
 log = logger(__name__)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from soar.errors import NotFound, PlaybookError
+from soar.ingest.body import read_json, storable
 from soar.ingest.match import explain
 from soar.model.alert import Alert, Match
 from soar.model.severity import Severity
@@ -20,6 +20,9 @@ from soar.web.answers import answer
 from soar.web.api.parameters import Cursor, Limit, Served, Since, Until, listed, millis
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
+
+ENVELOPE_DEPTH = 1000
+"""Deeper than any limit: it was within the limit when it was taken."""
 
 EXPLAINED = 200
 """Playbooks the index had left out that are weighed again for one answer."""
@@ -50,10 +53,15 @@ async def alert(runtime: Served, alert_id: str) -> Response:
     stored = await runtime.store.alerts.get(alert_id)
     raw = await runtime.store.alerts.raw(alert_id)
     whole = views.alert_whole(stored)
-    whole["envelope"] = runtime.masker.mask(orjson.loads(raw.envelope)) if raw.envelope else None
+    whole["envelope"] = _envelope(runtime, raw.envelope)
     if stored.alert is None:
         whole["raw"] = runtime.masker.text(raw.body.decode("utf-8", "replace"))
     return answer(whole)
+
+
+def _envelope(runtime: Runtime, envelope: bytes | None) -> Any:
+    """What the delivery said of all its alerts, with every number exact."""
+    return runtime.masker.mask(storable(read_json(envelope, ENVELOPE_DEPTH), envelope)) if envelope else None
 
 
 @router.get("/{alert_id}/raw", summary="The body as it came")
