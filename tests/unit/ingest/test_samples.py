@@ -22,6 +22,7 @@ NOTABLE_ID = "0A0B0C0D-1111-2222-3333-444455556666@@notable@@9f8e7d6c5b4a3928170
 SID = "scheduler__svc_soc__search__RMD5a1b2c3d4e5f60718_at_1767225600_4821"
 UUID = "5b1f1f6f0d4a3c1e9a7b2d8c4e6f00112233445566778899aabbccddeeff0011"
 BURST = "API token endpoint brute force"
+BOM = b"\xef\xbb\xbf"
 FIRED = "2026-01-01T00:46:00.123Z"
 
 SAMPLES: dict[tuple[str, str], list[Expected]] = {
@@ -167,9 +168,8 @@ GENERIC: list[tuple[Any, list[Expected]]] = [
         ],
     ),
     (
-        b"\xef\xbb\xbf"
-        b'{"id": "0012", "rule.name": "Dotted", "severity": "Fatal", "src_ip": "192.0.2.4", "user": "", "title": null}\n',
-        [expected("fatal", "Dotted", "192.0.2.4", None, "0012", None, None, title=None)],
+        BOM + b'{"id": "0012", "rule.name": "Dotted", "severity": "Fatal", "src_ip": "192.0.2.4", "user": ""}\n',
+        [expected("fatal", "Dotted", "192.0.2.4", None, "0012", None, None)],
     ),
     (
         {
