@@ -53,7 +53,7 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
         )
     raise SchemaOutOfDate(
         f"{path}: it has schema {found}, this version knows none after {REVISIONS[-1]}; it was written by a newer "
-        "soar: install that one again, or restore a backup"
+        "soar, and `soar db upgrade` of this one cannot read it: install the newer one again, or restore a backup"
     )
 
 

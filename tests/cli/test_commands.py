@@ -155,6 +155,18 @@ def test_an_old_schema_is_refused_naming_the_upgrade(soar: Soar, tmp_path: Path)
     assert "soar db upgrade" in err or "newer" in err
 
 
+def test_upgrade_takes_the_file_for_itself_and_says_what_it_has(soar: Soar, tmp_path: Path) -> None:
+    from soar.store import engine_lock
+
+    soar("init")
+    soar("token", "create", "--role", "viewer")
+    code, out, err = soar("db", "upgrade")
+    assert (code, "the schema is at" in out + err) == (0, True)
+    with engine_lock(f"sqlite:///{tmp_path / 'soar.db'}"):
+        code, _, err = soar("db", "upgrade")
+    assert (code, "is its engine already" in err) == (1, True)
+
+
 def test_backup_and_restore(soar: Soar, tmp_path: Path) -> None:
     soar("init")
     soar("token", "create", "--role", "viewer", "--name", "kept")
