@@ -11,6 +11,7 @@
     - SourceUnknown
     - DeliveryMalformed
     - DeliveryTooLarge
+    - DeliveryTooSlow
     - SenderRefused
     - IntakeBusy
     - NormalizeFailed           the raw alert is kept
@@ -133,6 +134,10 @@ class DeliveryMalformed(IngestError):
 
 class DeliveryTooLarge(IngestError):
     """The body is over the limit, as sent or once unpacked."""
+
+
+class DeliveryTooSlow(IngestError):
+    """The body did not arrive in time; sending it again may help."""
 
 
 class SenderRefused(IngestError):

@@ -134,7 +134,7 @@ def _cleaned(content: Any) -> Any:
 
 def _deeper(content: Any, depth: int) -> bool:
     level = [content]
-    for _ in range(depth + 1):
+    for _ in range(depth):
         level = [child for part in level for child in _children(part)]
         if not level:
             return False

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from soar.clock import Clock
 from soar.config import LimitSettings
-from soar.errors import DeliveryMalformed, DeliveryTooLarge, IntakeBusy, SenderRefused, SourceUnknown
+from soar.errors import DeliveryTooLarge, DeliveryTooSlow, IntakeBusy, SenderRefused, SourceUnknown
 from soar.ids import new_id
 from soar.ingest.address import client_address
 from soar.ingest.body import read_json, unpack, write_json
@@ -67,7 +67,7 @@ class Intake:
 
         Raises:
             SourceUnknown, SenderRefused, SignatureInvalid: it is not taken from this sender.
-            DeliveryMalformed, DeliveryTooLarge: it cannot be read.
+            DeliveryMalformed, DeliveryTooLarge, DeliveryTooSlow: it cannot be read.
             IntakeBusy, StoreUnavailable: the sender should try again; nothing was kept.
         """
         source = self._sources.get(name)
@@ -120,7 +120,7 @@ class Intake:
                         raise DeliveryTooLarge(f"the body is over {limit} bytes")
                     parts.append(chunk)
         except TimeoutError:
-            raise DeliveryMalformed(f"the body did not arrive within {self._limits.read_timeout:g} s") from None
+            raise DeliveryTooSlow(f"the body did not arrive within {self._limits.read_timeout:g} s") from None
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _raw_alerts(self, source: Source, body: bytes) -> list[RawAlert]:

@@ -19,7 +19,11 @@ GUARDED: Final = ("/api", "/metrics")
 FRESH: Final = 1.0
 """Seconds a verified token is believed without asking again: a revoked one works no longer than that."""
 
+ACTING: Final = frozenset({"analyst", "admin"})
+"""Roles whose tokens may change something; all others only read."""
+
 _KEPT: Final = 1000
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class TokenBook(Protocol):
@@ -53,6 +57,10 @@ class RequireToken:
                 headers={"WWW-Authenticate": "Bearer"},
             )
             await refusal(scope, receive, send)
+            return
+        if token.role not in ACTING and scope["method"] not in _READING:
+            detail = f"a token of role {token.role} only reads; `soar token create --role analyst` makes one that acts"
+            await problem(403, "not-allowed", detail)(scope, receive, send)
             return
         scope.setdefault("state", {})["actor"] = Actor("token", token.name)
         await self._app(scope, receive, send)

@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 from soar.runtime import Runtime
 from soar.telemetry import hide_path_tokens
 from soar.web import health, problems, webhooks
 from soar.web.access import RequireToken
 from soar.web.api import alerts, connections, containments, executions, playbooks, questions
+from soar.web.api.parameters import only_known
+from soar.web.bodies import LimitBodies
 
 API: Final = "/api/v1"
 
@@ -43,6 +45,7 @@ def create_app(runtime: Runtime, *, manage: bool = False) -> FastAPI:
     app.router.routes[:0] = webhooks.routes(runtime.intake)
     app.include_router(health.router)
     app.include_router(_api())
+    app.add_middleware(LimitBodies, limit=runtime.settings.limits.body_bytes)
     app.add_middleware(RequireToken, tokens=runtime.store.tokens)
     problems.install(app)
     hide_path_tokens()
@@ -50,7 +53,7 @@ def create_app(runtime: Runtime, *, manage: bool = False) -> FastAPI:
 
 
 def _api() -> APIRouter:
-    api = APIRouter(prefix=API)
+    api = APIRouter(prefix=API, dependencies=[Depends(only_known)])
     for module in (alerts, executions, containments, questions, playbooks, connections):
         api.include_router(module.router)
     return api

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.responses import Response
@@ -14,15 +13,12 @@ from soar.errors import SoarError, SourceUnknown
 from soar.ingest.receive import Delivery, Intake
 from soar.telemetry import DELIVERIES, DELIVERY_SECONDS, logger
 from soar.web.answers import answer
+from soar.web.bodies import Body, SenderGone
 from soar.web.problems import problem_of, word_of
 
 PATHS: Final = ("/webhooks/{source}", "/webhooks/{source}/{token:path}")
 
 log = logger(__name__)
-
-
-class _SenderGone(Exception):
-    """The connection ended before the body did; nobody waits for an answer."""
 
 
 class Webhooks:
@@ -36,13 +32,17 @@ class Webhooks:
         parameters = scope["path_params"]
         source = parameters["source"]
         client = scope.get("client")
-        delivery = Delivery(scope["headers"], _chunks(receive), parameters.get("token"), client[0] if client else None)
+        body = Body(scope, receive)
+        delivery = Delivery(scope["headers"], body, parameters.get("token"), client[0] if client else None)
         try:
             response = await self._answer(source, delivery)
-        except _SenderGone:
+        except SenderGone:
             DELIVERIES.labels(source, "sender-gone").inc()
             return
-        await response(scope, receive, send)
+        if body.ended:
+            await response(scope, receive, send)
+        else:
+            await body.refuse(response, scope, send)
         DELIVERY_SECONDS.observe(time.perf_counter() - started)
 
     async def _answer(self, source: str, delivery: Delivery) -> Response:
@@ -61,15 +61,3 @@ def routes(intake: Intake) -> list[Route]:
     """The routes of all sources; the token in a path is for scheme `path-token` alone."""
     endpoint = Webhooks(intake)
     return [Route(path, endpoint, methods=["POST"]) for path in PATHS]
-
-
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise _SenderGone
-        chunk = message.get("body", b"")
-        if chunk:
-            yield chunk
-        more = message.get("more_body", False)

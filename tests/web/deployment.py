@@ -47,7 +47,7 @@ sources:
     kind: generic
     auth: {{scheme: bearer, secret: "file:bearer.secret"}}
     mapping: {{title: event_definition_title, source_ref: event.id, severity: event.priority}}
-    severity_map: {{"1": low, "2": medium, "3": high}}
+    severity_map: {{"1": low, "2": medium, "3": high, "4": critical}}
 connections:
   api:
     connector: http

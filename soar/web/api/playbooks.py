@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from soar.errors import DeliveryMalformed, DeliveryTooLarge, NotFound
+from soar.errors import DeliveryMalformed, NotFound
 from soar.ingest.body import read_json
 from soar.model.playbook import Playbook
 from soar.runtime import Runtime
@@ -60,7 +60,7 @@ async def playbook(runtime: Served, playbook_id: str) -> Response:
 async def run(runtime: Served, asker: Asker, playbook_id: str, request: Request) -> Response:
     """Its trigger is not asked. The alert is kept like any other; 202 means that it is."""
     found = _loaded(runtime, playbook_id)
-    alert = _alert(await _body(request, runtime.settings.limits.body_bytes), runtime.settings.limits.depth)
+    alert = _alert(await request.body(), runtime.settings.limits.depth)
     execution_id = await runtime.run_by_hand(found.id, alert, asker)
     path = f"/api/v1/executions/{execution_id}"
     return answer({"id": execution_id, "playbook_id": found.id}, 202, {"Location": path})
@@ -73,15 +73,6 @@ def _loaded(runtime: Runtime, playbook_id: str) -> Playbook:
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise NotFound(f"there is no playbook '{playbook_id[:80]}'{hint}")
     return found
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise DeliveryTooLarge(f"the body is over {limit} bytes")
-    return bytes(body)
 
 
 def _alert(body: bytes, depth: int) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def test_b05_what_is_no_value_of_json_is_refused(word: str) -> None:
         (b'{"a": ' + b"9" * 5000 + b"}", "a number of more than 4300 digits"),
         (b"[" * 100_000, "nested deeper than 64 levels"),
         (nested(200_000), "nested deeper than 64 levels"),
-        (nested(66), "nested deeper than 64 levels"),
+        (nested(65), "nested deeper than 64 levels"),
     ],
 )
 def test_what_is_not_json_is_refused_with_its_reason(body: bytes, reason: str) -> None:
