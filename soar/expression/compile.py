@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import re2
 from jinja2 import TemplateError, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 from jinja2.runtime import Context
@@ -12,7 +13,7 @@ from jinja2.runtime import Context
 from soar.errors import ExpressionFailed, ExpressionSyntax, Fault
 from soar.expression import budget
 from soar.expression.data import describe
-from soar.expression.rewrite import Rewriter
+from soar.expression.rewrite import Rewriter, literal_key
 from soar.expression.sandbox import SANDBOX
 
 Scope = Mapping[str, Any]
@@ -20,7 +21,8 @@ _SOURCE_LIMIT = 65_536
 _Root = Callable[[Context], Iterator[Any]]
 _UNREADABLE = (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError, ExpressionFailed)
 _UNEVALUABLE = (
-    TemplateError, ExpressionFailed, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError
+    TemplateError, ExpressionFailed, TypeError, ValueError, ArithmeticError, LookupError, AttributeError,
+    AssertionError, RecursionError, MemoryError, re2.error,
 )  # fmt: skip
 
 
@@ -179,15 +181,14 @@ def _whole(source: str, tree: nodes.Template, *, any_name: bool = False) -> Comp
 
 def _simple_path(node: nodes.Node) -> tuple[str | int, ...] | None:
     """The keys of an expression that is one path and nothing else."""
-    if isinstance(node, nodes.Name):
-        return (node.name,)
-    key: Any = None
-    if isinstance(node, nodes.Getattr):
-        key = node.attr
-    elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
-        key = node.arg.value
-    above = _simple_path(node.node) if type(key) in (str, int) else None  # type: ignore[attr-defined]
-    return (*above, key) if above else None
+    keys: list[str | int] = []
+    while not isinstance(node, nodes.Name):
+        key = literal_key(node)
+        if key is None:
+            return None
+        keys.append(key)
+        node = node.node  # type: ignore[attr-defined]
+    return (node.name, *reversed(keys))
 
 
 def _parsed(source: str, parse: Callable[[], nodes.Template]) -> nodes.Template:

@@ -14,6 +14,11 @@ from soar.expression.operations import holds
 from soar.expression.patterns import compiled
 
 
+def given(value: Any) -> bool:
+    """Whether a value is there and not null: a field the sender left out is null in one place, missing in another."""
+    return value is not None and not isinstance(value, Undefined)
+
+
 def has_status(status: str) -> Callable[[Any], bool]:
     """`steps.x is skipped`: asks a step, or its status itself."""
 
@@ -62,8 +67,8 @@ def divisible(value: Any, by: Any) -> bool:
 
 
 TESTS: Final[Mapping[str, Callable[..., bool]]] = {
-    "defined": lambda value: not isinstance(value, Undefined),
-    "undefined": lambda value: isinstance(value, Undefined),
+    "defined": given,
+    "undefined": lambda value: not given(value),
     "none": lambda value: demand(value) is None,
     "null": lambda value: demand(value) is None,
     "string": of_kind("text"),

@@ -37,7 +37,7 @@ def to_int(value: Any, otherwise: Any = _REQUIRED) -> Any:
     try:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError
-        return allow_number(int(value.strip()) if isinstance(value, str) else int(value))
+        return allow_number(int(_digits(value) if isinstance(value, str) else value))
     except (ValueError, OverflowError):
         return _instead(value, otherwise, "whole number")
 
@@ -47,10 +47,17 @@ def to_float(value: Any, otherwise: Any = _REQUIRED) -> Any:
     try:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError
-        number = float(value)
+        number = float(_digits(value) if isinstance(value, str) else value)
     except (ValueError, OverflowError):
         return _instead(value, otherwise, "number")
     return number if math.isfinite(number) else _instead(value, otherwise, "number")
+
+
+def _digits(text: str) -> str:
+    """A text as a number may be written: no `1_000`, no digits of other scripts."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return text.strip()
 
 
 def _instead(value: Any, otherwise: Any, wanted: str) -> Any:
@@ -210,13 +217,27 @@ def _text(value: Any) -> str:
     return value
 
 
-def paid(function: Callable[..., Any]) -> Callable[..., Any]:
+def textual(name: str) -> Callable[..., Any]:
+    """A filter of Jinja2 that takes text, given what a value reads as inside one: never the word None (B14)."""
+    function = stock.FILTERS[name]
+    place = 0 if getattr(function, "jinja_pass_arg", None) is None else 1
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args[:place], as_text(args[place], "the value"), *args[place + 1 :], **kwargs)
+
+    return wrapper
+
+
+def paid(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """A filter that pays for going over its subject and for what it gives; a lazy result is made at once."""
     passed = getattr(function, "jinja_pass_arg", None)
     place = 0 if passed is None else 1
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if args[place] is None and name not in TAKE_NOTHING:
+            raise ExpressionFailed(f"null cannot go through `| {name}`; put such as `| default('unknown')` before it")
         spend(weight(demand(args[place])))
         for argument in (*args[place + 1 :], *kwargs.values()):
             demand(argument)
@@ -253,13 +274,17 @@ _OURS: Final[Mapping[str, Callable[..., Any]]] = {
     "urlencode": urlencode,
 }
 _STOCK: Final = (
-    "capitalize count dictsort first groupby items last length list lower map max min reject rejectattr"
-    " reverse select selectattr sort title trim truncate unique upper wordcount"
+    "count dictsort first groupby items last length list map max min reject rejectattr"
+    " reverse select selectattr sort unique"
 ).split()
+_TEXTUAL: Final = "capitalize lower title trim truncate upper wordcount".split()
+TAKE_NOTHING: Final = frozenset({"d", "default", "float", "int", "tojson"})
+"""Filters that have an answer to null."""
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "default": default,
     "d": default,
-    **{name: paid(function) for name, function in _OURS.items()},
-    **{name: paid(stock.FILTERS[name]) for name in _STOCK},
+    **{name: paid(name, function) for name, function in _OURS.items()},
+    **{name: paid(name, stock.FILTERS[name]) for name in _STOCK},
+    **{name: paid(name, textual(name)) for name in _TEXTUAL},
 }

@@ -16,7 +16,7 @@ from jinja2.visitor import NodeTransformer
 from soar.errors import ExpressionFailed, Fault
 from soar.expression.conditions import TESTS
 from soar.expression.data import spell
-from soar.expression.filters import FILTERS
+from soar.expression.filters import FILTERS, TAKE_NOTHING
 from soar.expression.operations import METHOD_NAMES
 from soar.expression.patterns import compiled
 
@@ -31,7 +31,8 @@ _PLAIN = (
 _STATEMENTS: Final = {
     nodes.Macro: "macro", nodes.CallBlock: "call", nodes.FilterBlock: "filter", nodes.With: "with", nodes.Block: "block",
     nodes.Extends: "extends", nodes.Include: "include", nodes.Import: "import", nodes.FromImport: "import",
-    nodes.AssignBlock: "set ... endset", nodes.NSRef: "set with a dot", nodes.ScopedEvalContextModifier: "autoescape",
+    nodes.AssignBlock: "set ... endset", nodes.NSRef: "set with a dot", nodes.Scope: "autoescape",
+    nodes.ScopedEvalContextModifier: "autoescape",
 }  # fmt: skip
 _BY_NAME: Final = {"map": FILTERS, "select": TESTS, "reject": TESTS, "selectattr": TESTS, "rejectattr": TESTS}
 _DEPTH_LIMIT = 60
@@ -95,7 +96,7 @@ class Rewriter(NodeTransformer):
         """A chain of dots and literal indexes becomes one walk, which can name its whole path."""
         keys: list[str | int] = []
         base: nodes.Expr = node
-        while (key := _literal_key(base)) is not None:
+        while (key := literal_key(base)) is not None:
             keys.append(key)
             base = base.node  # type: ignore[attr-defined]
         keys.reverse()
@@ -118,6 +119,24 @@ class Rewriter(NodeTransformer):
         else:
             remedy = near(path[0], NAMES) or f"the names are {', '.join(NAMES)}; a text is written in quotes"
             self._fault(node, f"there is no name {path[0]!r}", remedy, path[0])
+
+    def visit_Sub(self, node: nodes.Sub) -> Any:
+        """`steps.look-up.output` reads as a subtraction; an id with '-' is written in brackets."""
+        names: list[str] = []
+        left: nodes.Expr = node
+        while isinstance(left, nodes.Sub) and (name := _base_name(left.right)) and not self._knows(name):
+            names.insert(0, name)
+            left = left.left
+        if names and isinstance(left, nodes.Getattr) and spoken(left.node) == "steps":
+            step_id = "-".join((left.attr, *names))
+            self._fault(
+                node, f"steps.{step_id} reads as a subtraction", f"write steps['{step_id}']", f"steps.{step_id}"
+            )
+            return node
+        return super().generic_visit(node)
+
+    def _knows(self, name: str) -> bool:
+        return self._any_name or name in NAMES or name in self._locals
 
     def visit_Call(self, node: nodes.Call) -> Any:
         if node.dyn_args or node.dyn_kwargs:
@@ -144,7 +163,11 @@ class Rewriter(NodeTransformer):
         self._check_by_name(node)
         if node.name.startswith("regex_") and node.args:
             self._check_pattern(node, node.args[0])
-        return self._filtered(node)
+        subject = node.node
+        filtered = self._filtered(node)
+        if subject is not None and node.name not in TAKE_NOTHING:
+            filtered.node = _inner("<given>", filtered.node, nodes.Const(spoken(subject)))
+        return filtered
 
     def visit_Test(self, node: nodes.Test) -> Any:
         self._listed(node, "test", node.name, TESTS)
@@ -205,6 +228,12 @@ class Rewriter(NodeTransformer):
         visited: Any = super().generic_visit(node)
         return _inner("<made>", visited) if node.ctx == "load" else visited
 
+    def visit_CondExpr(self, node: nodes.CondExpr) -> Any:
+        visited: Any = super().generic_visit(node)
+        if visited.expr2 is None:
+            visited.expr2 = _inner("<nothing>", nodes.Const(None))
+        return visited
+
     def visit_For(self, node: nodes.For) -> Any:
         if node.recursive:
             self._fault(node, "'recursive' loops cannot be used in a template", "loop without it", "recursive")
@@ -237,13 +266,21 @@ class Rewriter(NodeTransformer):
         self.faults.append(Fault(message, remedy, getattr(node, "lineno", 1) or 1, word))
 
 
-def _literal_key(node: nodes.Expr) -> str | int | None:
+def literal_key(node: nodes.Node) -> str | int | None:
+    """The key of one step of a path, where it is written out."""
     if isinstance(node, nodes.Getattr):
         return node.attr
     if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
         key = node.arg.value
         return key if isinstance(key, str | int) and not isinstance(key, bool) else None
     return None
+
+
+def _base_name(node: nodes.Expr) -> str | None:
+    """The name a path begins with."""
+    while literal_key(node) is not None:
+        node = node.node  # type: ignore[attr-defined]
+    return node.name if isinstance(node, nodes.Name) else None
 
 
 def _inner(name: str, subject: nodes.Expr, *args: nodes.Expr, named: Sequence[nodes.Keyword] = ()) -> nodes.Filter:
@@ -256,10 +293,10 @@ def spoken(node: nodes.Node) -> str:
     if isinstance(node, nodes.Name):
         return node.name
     if isinstance(node, nodes.Getattr | nodes.Getitem):
-        key = _literal_key(node)
+        key = literal_key(node)
         return spoken(node.node) + (spell((key,)) if key is not None else "[...]")
     if isinstance(node, nodes.Filter) and node.node is not None:
         return f"{spoken(node.node)} | {node.name}"
     if isinstance(node, nodes.Const):
-        return repr(node.value)
+        return "null" if node.value is None else repr(node.value)
     return "the expression"

@@ -38,6 +38,14 @@ def _concat(first: Any, labels: tuple[str, ...], *rest: Any) -> str:
     return "".join(parts)
 
 
+def _nothing(_: None) -> Missing:
+    return Missing(hint="an `if` that does not hold, without `else`, gives nothing; add `else`")
+
+
+def _given(value: Any, label: str) -> Any:
+    return value if value is not None else as_text(value, label)
+
+
 def _item(value: Any, key: Any, label: str) -> Any:
     return follow(demand(value), label, demand(key))
 
@@ -53,7 +61,9 @@ INNER: Final[Mapping[str, Callable[..., Any]]] = {
     "<compare>": operations.compare,
     "<method>": operations.call_method,
     "<concat>": _concat,
+    "<given>": _given,
     "<made>": made,
+    "<nothing>": _nothing,
     "<each>": each,
     "<text>": _text,
     "<result>": _result,

@@ -13,6 +13,8 @@ from soar.model.action import ActionSpec
 from soar.model.playbook import Playbook
 from soar.playbook.check import check_playbook
 from soar.playbook.load import draft_playbook
+from soar.playbook.places import Places
+from soar.playbook.source import SIZE_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,8 @@ def load_files(files: Collection[Path], specs: Mapping[str, ActionSpec], sources
 def _load(
     path: Path, specs: Mapping[str, ActionSpec], sources: Collection[str], problems: list[Problem]
 ) -> Playbook | None:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(Problem(Location(str(path)), f"cannot be read: {error}", "give it as UTF-8 text"))
+    text = _text(path, problems)
+    if text is None:
         return None
     draft = draft_playbook(text, str(path))
     own = list(draft.source.problems)
@@ -72,9 +72,31 @@ def _load(
     return draft.playbook
 
 
+def _text(path: Path, problems: list[Problem]) -> str | None:
+    """The text of a file; its line ends stay as they are, for the digest is that of its bytes."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(4 * SIZE_LIMIT + 1)
+        # Whatever is cut off is too large in any case, also where the cut goes through a character.
+        return content.decode(errors="replace" if len(content) > 4 * SIZE_LIMIT else "strict")
+    except OSError as error:
+        problems.append(Problem(Location(str(path)), f"cannot be read: {error.strerror}", "make it a readable file"))
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        column = len(before.rpartition(b"\n")[2].decode(errors="replace")) + 1
+        place = Location(str(path), before.count(b"\n") + 1, column)
+        problems.append(Problem(place, f"the byte 0x{content[error.start]:02X} is no UTF-8", "save it as UTF-8 text"))
+    return None
+
+
 def _doubled(identity: str, playbooks: list[Playbook]) -> list[Problem]:
     if len(playbooks) == 1:
         return []
     files = [playbook.location.file for playbook in playbooks]
     message = f"the id {identity!r} is taken twice: {' and '.join(files)}"
-    return [Problem(playbook.location, message, "give each playbook an id of its own") for playbook in playbooks]
+    places = [Places(playbook) for playbook in playbooks]
+    where = [place.value(playbook.location, "id") for place, playbook in zip(places, playbooks, strict=True)]
+    return [
+        Problem(location, message, "give each playbook an id of its own", place.source.excerpt(location))
+        for place, location in zip(places, where, strict=True)
+    ]

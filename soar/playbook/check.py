@@ -6,24 +6,18 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from soar.errors import Location, Problem
-from soar.expression import near
+from soar.expression import near, spell_place
 from soar.model.action import ActionSpec
 from soar.model.alert import ALERT_FIELDS
 from soar.model.playbook import Action, Block, Choice, Playbook, SetVariables, Step, Stop
 from soar.model.playbook import Fail as FailStep
+from soar.playbook.literals import misfits
+from soar.playbook.places import Places
 
 _STEP_FIELDS: Final = ("status", "output", "error")
 _ERROR_FIELDS: Final = ("step", "kind", "message", "handler")
+_NOT_YET: Final = frozenset({"incident", "inputs", "item", "loop"})
 _EXECUTION_FIELDS: Final = ("id", "playbook", "opened_at", "actor", "summary")
-_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "array": (list, tuple),
-    "object": (dict,),
-    "null": (type(None),),
-}
 
 
 def check_playbook(
@@ -49,29 +43,28 @@ class _Checker:
         self.playbook = playbook
         self.specs = specs
         self.named = named
+        self.places = Places(playbook)
         self.problems: list[Problem] = []
         self.variables = {name for step in _all(playbook) if isinstance(step.body, SetVariables) for name in _set(step)}
 
     def note(self, location: Location, message: str, remedy: str, *, warning: bool = False) -> None:
-        self.problems.append(Problem(location, message, remedy, severity="warning" if warning else "error"))
+        excerpt = self.places.source.excerpt(location)
+        self.problems.append(Problem(location, message, remedy, excerpt, "warning" if warning else "error"))
 
     def sources(self, known: Collection[str]) -> None:
         for name in sorted(self.playbook.trigger.sources - set(known)):
             remedy = near(name, known) or "add it to soar.yaml, or remove it here"
-            self.note(
-                self.playbook.location,
-                f"the trigger listens to the source {name!r}, which is not configured",
-                remedy,
-                warning=True,
-            )
+            place = self.places.word(self.playbook.location, name, "trigger", "source")
+            message = f"the trigger listens to the source {name!r}, which is not configured"
+            self.note(place, message, remedy, warning=True)
 
     def last_steps(self, steps: tuple[Step, ...]) -> None:
         """The playbook's own `on_failure`: it has failed already, there is nothing to stop (S10)."""
         for step in _flat(steps):
             if isinstance(step.body, Stop | FailStep):
-                self.note(
-                    step.location, "the playbook's on_failure cannot stop or fail: it has failed", "remove the step"
-                )
+                key = "stop" if isinstance(step.body, Stop) else "fail"
+                message = "the playbook's on_failure cannot stop or fail: it has failed"
+                self.note(self.places.key(step.location, key), message, "remove the step")
         self.steps(steps, handling=True)
 
     def steps(self, steps: tuple[Step, ...], *, handling: bool) -> None:
@@ -87,8 +80,10 @@ class _Checker:
                 self.action(step, body, handling)
             case SetVariables():
                 self.references(step, body.values, "set", handling)
-            case Stop() | FailStep():
-                self.references(step, body.message, "message", handling)
+            case Stop():
+                self.references(step, body.message, "stop", handling)
+            case FailStep():
+                self.references(step, body.message, "fail", handling)
             case Choice():
                 self.references(step, body.condition, "if", handling)
                 self.steps(body.then, handling=handling)
@@ -106,7 +101,8 @@ class _Checker:
             self._parameters(step, action, spec)
             if action.undo is not None and spec.undo is None:
                 message = f"{action.name} contains nothing that could be undone"
-                self.note(step.location, message, "remove 'undo', or use an action that has a way back")
+                place = self.places.key(step.location, "undo")
+                self.note(place, message, "remove 'undo', or use an action that has a way back")
         self.references(step, action.inputs, "with", handling)
 
     def _unknown_action(self, step: Step, action: Action) -> None:
@@ -115,11 +111,13 @@ class _Checker:
             remedy = near(action.connection, connections) or (
                 f"the connections of soar.yaml are {', '.join(sorted(connections)) or 'none'}; add it there"
             )
-            self.note(step.location, f"there is no connection {action.connection!r}", remedy)
+            place = self.places.word(step.location, action.connection, "action")
+            self.note(place, f"there is no connection {action.connection!r}", remedy)
             return
         offered = [name.partition(".")[2] for name in self.specs if name.startswith(f"{action.connection}.")]
         remedy = near(action.action, offered) or f"it has {', '.join(sorted(offered))}"
-        self.note(step.location, f"the connection {action.connection!r} has no action {action.action!r}", remedy)
+        place = self.places.word(step.location, action.action, "action")
+        self.note(place, f"the connection {action.connection!r} has no action {action.action!r}", remedy)
 
     def _parameters(self, step: Step, action: Action, spec: ActionSpec) -> None:
         given = action.inputs.source if isinstance(action.inputs.source, Mapping) else {}
@@ -127,28 +125,35 @@ class _Checker:
         for name, value in given.items():
             if name not in properties:
                 remedy = near(name, properties) or f"it takes {', '.join(properties) or 'none'}"
-                self.note(step.location, f"{action.name} has no parameter {name!r}", remedy)
-            elif not _fits(properties[name], value, spec.params.get("$defs", {})):
-                kind = properties[name].get("type", "another type")
-                self.note(
-                    step.location, f"with.{name}: {value!r:.80} does not fit; it takes {kind}", "give such a value"
-                )
+                place = self.places.key(step.location, "with", name)
+                self.note(place, f"{action.name} has no parameter {name!r}", remedy)
+                continue
+            for path, found, taken in misfits(properties[name], value, spec.params.get("$defs", {}), ("with", name)):
+                message = f"{spell_place(path)}: {_shown(found)} does not fit; it takes {taken}"
+                self.note(self.places.value(step.location, *path), message, "give such a value")
         for name in spec.params.get("required", ()):
             if name not in given:
-                self.note(step.location, f"{action.name} needs the parameter {name!r}", f"add `{name}:` to `with`")
+                place = self.places.key(step.location, "with" if given else "action")
+                self.note(place, f"{action.name} needs the parameter {name!r}", f"add `{name}:` to `with`")
 
     # -- names in expressions -----------------------------------------------------------------
 
     def references(self, step: Step, value: Any, what: str, handling: bool) -> None:
         for reference in sorted(getattr(value, "references", ())):
             problem = self._reference(reference, handling)
-            if problem is not None:
-                self.note(step.location, f"{what}: {problem[0]}", problem[1])
+            if problem is None:
+                continue
+            message, remedy, known = problem
+            for path, place in self.places.readings(step, what, reference, known):
+                self.note(place, f"{spell_place((what, *path))}: {message}", remedy)
 
-    def _reference(self, reference: tuple[str, ...], handling: bool) -> tuple[str, str] | None:
+    def _reference(self, reference: tuple[str, ...], handling: bool) -> tuple[str, str, int] | None:
+        """What is wrong with a path, what to do, and how many of its parts say so."""
         head, *rest = reference
         if head == "error" and not handling:
-            return "'error' is known in on_failure only", "use steps.<id>.error"
+            return "'error' is known in on_failure only", "use steps.<id>.error", 1
+        if head in _NOT_YET:
+            return f"{head!r} holds nothing in this version", "read the values from the alert", 1
         if not rest:
             return None
         name = rest[0]
@@ -162,30 +167,16 @@ class _Checker:
         if known is not None and name not in known:
             places = {"steps": "no step has the id", "vars": "no step sets the variable"}
             said = places.get(head, f"{head} has no field")
-            return f"{said} {name!r}", near(name, known) or f"there are {', '.join(sorted(known)[:12]) or 'none'}"
+            return f"{said} {name!r}", near(name, known) or f"there are {', '.join(sorted(known)[:12]) or 'none'}", 2
         if head == "steps" and len(rest) > 1 and rest[1] not in _STEP_FIELDS:
             remedy = near(rest[1], _STEP_FIELDS) or f"what an action gave is steps.{name}.output.{rest[1]}"
-            return f"a step has no field {rest[1]!r}", remedy
+            return f"a step has no field {rest[1]!r}", remedy, 3
         return None
 
 
-def _fits(schema: Mapping[str, Any], value: Any, definitions: Mapping[str, Any]) -> bool:
-    """Whether a literal can be meant; a template is known only when it runs."""
-    if isinstance(value, str) and ("{{" in value or "{%" in value):
-        return True
-    if "$ref" in schema:
-        return _fits(definitions.get(str(schema["$ref"]).rpartition("/")[2], {}), value, definitions)
-    alternatives = schema.get("anyOf") or schema.get("oneOf")
-    if alternatives:
-        return any(_fits(alternative, value, definitions) for alternative in alternatives)
-    if "enum" in schema:
-        return value in schema["enum"]
-    kind = schema.get("type")
-    if not isinstance(kind, str) or kind not in _TYPES:
-        return True
-    if isinstance(value, bool):
-        return kind == "boolean"
-    return isinstance(value, _TYPES[kind])
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _all(playbook: Playbook) -> Iterator[Step]:

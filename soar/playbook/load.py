@@ -13,7 +13,7 @@ from soar.model.trigger import Trigger
 from soar.playbook import keys
 from soar.playbook.detection import read_detection
 from soar.playbook.reading import Reading
-from soar.playbook.source import MapNode, Node, ScalarNode, Source, read_source
+from soar.playbook.source import MapNode, Node, ScalarNode, Source, Unreadable, read_source
 from soar.playbook.steps import StepReader
 
 _RESERVED = frozenset({"lift", "call"})
@@ -47,8 +47,15 @@ def draft_playbook(text: str, file: str) -> Draft:
     source = read_source(text, file)
     if source.root is None:
         return Draft(None, source, {})
+    try:
+        return _draft(source, source.root, text)
+    except Unreadable:
+        return Draft(None, source, {})
+
+
+def _draft(source: Source, top: Node, text: str) -> Draft:
     reading = Reading(source)
-    root = reading.fields(source.root, keys.PLAYBOOK)
+    root = reading.fields(top, keys.PLAYBOOK)
     if root is None:
         return Draft(None, source, {})
     steps = StepReader(reading)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
@@ -9,7 +10,7 @@ from soar.model.trigger import Scalar
 
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
+_WHOLE = re.compile(r"0|-?[1-9][0-9]*")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
 _LIKE_NUMBER = re.compile(r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9_]+)([eE][-+]?[0-9]+)?")
 _LIKE_BASE = re.compile(r"[-+]?0[xob][0-9a-fA-F_]+")
@@ -62,6 +63,8 @@ def _refuse_ambiguous(word: str) -> None:
 
 def _canonical(word: str) -> str:
     number = float(word.replace("_", ""))
+    if not math.isfinite(number):
+        return "a smaller one"
     if number.is_integer() and "." not in word:
         return str(int(number)) if abs(number) < 1e16 else "its digits"
     return repr(number)

@@ -6,7 +6,9 @@ nothing is guessed, and everything that is wrong is noted with its line.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
@@ -15,13 +17,16 @@ import yaml
 from soar.errors import Location, Problem
 from soar.model.trigger import Scalar
 from soar.playbook.scalars import Ambiguous, resolve
-from soar.playbook.syntax import explain_syntax, stray_tabs
+from soar.playbook.syntax import explain_syntax, rows, stray_tabs, unprintable
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SIZE_LIMIT: Final = 1_048_576
 _NODE_LIMIT: Final = 20_000
 """Values a file may hold, aliases written out (E05)."""
 _DEPTH_LIMIT: Final = 48
+_PROBLEM_LIMIT: Final = 200
+_TOLD: Final = 1000
+"""Characters of a message, and of an excerpt."""
 _TEXT_TAGS = frozenset({"!", "tag:yaml.org,2002:str"})
 
 
@@ -35,6 +40,8 @@ class ScalarNode:
     """As it stands in the file."""
     block: bool = False
     """A `|` or `>` text, which begins on the line after its mark."""
+    end: tuple[int, int] = (0, 0)
+    """Line and column behind its last character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +97,8 @@ def below(node: Node, path: tuple[str | int, ...]) -> Node:
     return node
 
 
-class _Unreadable(Exception):
-    """The rest of the file makes no sense; the problem is noted."""
+class Unreadable(Exception):
+    """The rest of the file makes no sense, or too much is wrong with it; the problem is noted."""
 
 
 @dataclass(slots=True)
@@ -103,48 +110,88 @@ class Source:
     problems: list[Problem] = field(default_factory=list)
     root: Node | None = None
     lines: list[str] = field(default_factory=list)
+    _noted: set[Problem] = field(default_factory=set)
 
     def note(self, location: Location, message: str, remedy: str = "", *, warning: bool = False) -> None:
-        """Write down one thing that is wrong."""
-        excerpt = self.lines[location.line - 1].rstrip() if location.line <= len(self.lines) else ""
+        """Write down one thing that is wrong.
+
+        Raises:
+            Unreadable: more is wrong than anybody would read.
+        """
+        if len(self.problems) > _PROBLEM_LIMIT:
+            raise Unreadable
+        if len(self.problems) == _PROBLEM_LIMIT:
+            message, remedy = f"there is more; only the first {_PROBLEM_LIMIT} problems are told", "mend those first"
         severity: Any = "warning" if warning else "error"
-        problem = Problem(location, message, remedy, excerpt, severity)
-        if problem not in self.problems:
+        problem = Problem(location, _clipped(message), _clipped(remedy), self.excerpt(location), severity)
+        if problem not in self._noted:
+            self._noted.add(problem)
             self.problems.append(problem)
+
+    def excerpt(self, location: Location) -> str:
+        """The line of a place, as it stands in the file."""
+        return self.lines[location.line - 1].rstrip()[:_TOLD] if location.line <= len(self.lines) else ""
 
     def find(self, node: Node, word: str, line: int = 1) -> Location:
         """Where a word stands in a text of this file; the text's own place when it cannot be told."""
         start = node.location
-        if not isinstance(node, ScalarNode):
-            return start
-        number = start.line + line - (0 if node.block else 1)
-        if number > len(self.lines):
+        number = start.line + line - (0 if isinstance(node, ScalarNode) and node.block else 1)
+        if not isinstance(node, ScalarNode) or number > len(self.lines):
             return start
         row = self.lines[number - 1]
-        column = row.find(word, start.column - 1 if number == start.line else 0) if word else -1
-        if column < 0:
-            return start if number == start.line else Location(self.file, number, len(row) - len(row.lstrip()) + 1)
-        return Location(self.file, number, column + 1)
+        found = self.search(node, _as_word(word), number) if word else None
+        if found is None and number != start.line:
+            return Location(self.file, number, len(row) - len(row.lstrip()) + 1)
+        return found or start
+
+    def search(self, node: ScalarNode, pattern: str, first: int = 0) -> Location | None:
+        """Where a pattern is found in a text of this file; a folded text has more lines here than by itself."""
+        start, (last, behind) = node.location, node.end
+        for number in (*range(max(first, start.line), last + 1), *range(start.line, first)):
+            low = start.column - 1 if number == start.line else 0
+            high = behind - 1 if number == last else len(self.lines[number - 1])
+            found = re.compile(pattern).search(self.lines[number - 1], low, high)
+            if found is not None:
+                return Location(self.file, number, found.start() + 1)
+        return None
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _TOLD else f"{text[: _TOLD - 3]}..."
+
+
+def _as_word(word: str) -> str:
+    """A pattern for a word that is no part of a longer one."""
+    before, after = (r"\b" if edge.isalnum() or edge == "_" else "" for edge in (word[0], word[-1]))
+    return f"{before}{re.escape(word)}{after}"
 
 
 def read_source(text: str, file: str) -> Source:
     """Read a YAML file; its tree is None when nothing could be made of it."""
     source = Source(file, text.removeprefix("\ufeff"))
-    source.lines = source.text.split("\n")
-    if len(text) > SIZE_LIMIT:
+    source.lines = rows(source.text[:SIZE_LIMIT])
+    with suppress(Unreadable):
+        _read(source)
+    source.problems.sort(key=lambda problem: problem.location)
+    return source
+
+
+def _read(source: Source) -> None:
+    file = source.file
+    if len(source.text) > SIZE_LIMIT:
         source.note(Location(file), f"the file is larger than {SIZE_LIMIT:,} characters", "split it")
-        return source
+        return
+    if odd := unprintable(source.text):
+        line, column, message, remedy = odd
+        source.note(Location(file, line, column), message, remedy)
+        return
     if "\t" in source.text:
         for line, column in stray_tabs(source.text, _Loader):
             source.note(Location(file, line, column), "a tab stands where YAML wants spaces", "replace it with spaces")
     try:
         source.root = _Composer(source).compose()
-    except _Unreadable:
-        pass
     except yaml.YAMLError as error:
         _note_syntax(source, error)
-    source.problems.sort(key=lambda problem: problem.location)
-    return source
 
 
 def _note_syntax(source: Source, error: yaml.YAMLError) -> None:
@@ -218,13 +265,14 @@ class _Composer:
     def _scalar(self, event: Any) -> ScalarNode:
         location = self._location(event)
         block = event.style in ("|", ">")
-        if event.style or event.tag in _TEXT_TAGS:
-            return ScalarNode(location, event.value, event.value, block)
-        try:
-            return ScalarNode(location, resolve(event.value), event.value)
-        except Ambiguous as error:
-            self._note(event, str(error), error.remedy)
-            return ScalarNode(location, event.value, event.value)
+        end = (event.end_mark.line + 1, event.end_mark.column + 1)
+        value: Scalar = event.value
+        if not event.style and event.tag not in _TEXT_TAGS:
+            try:
+                value = resolve(event.value)
+            except Ambiguous as error:
+                self._note(event, str(error), error.remedy)
+        return ScalarNode(location, value, event.value, block, end)
 
     def _list(self, event: Any, depth: int) -> ListNode:
         items = []
@@ -277,4 +325,4 @@ class _Composer:
 
     def _stop(self, event: Any, message: str, remedy: str) -> NoReturn:
         self._note(event, message, remedy)
-        raise _Unreadable
+        raise Unreadable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from soar.errors import Location
@@ -15,6 +14,8 @@ from soar.playbook.source import ListNode, MapNode, Node, ScalarNode
 _BROKEN = compile_expression("true")
 """Stands where an expression could not be read; a playbook with problems never runs."""
 _EMPTY = compile_value({})
+_RESERVED = frozenset({"then", "else", "on_failure"})
+"""What history calls the branches of a step: an id of that name would stand for two places at once."""
 
 
 class StepReader:
@@ -55,6 +56,10 @@ class StepReader:
             return None
         if "." in word:
             self._reading.note(node, f"the step's id {word!r} holds a dot", "use letters, digits, '_' and '-'")
+            return None
+        if word in _RESERVED:
+            remedy = f"take another id, such as {word}_step"
+            self._reading.note(node, f"the step's id {word!r} is a word of the language", remedy)
             return None
         if word in self.named:
             first = self.named[word]
@@ -193,17 +198,3 @@ class StepReader:
             found: Any = self._reading.choice(node, "on_failure", ("fail", "continue"))
             return found or "fail"
         return self.read(node, "on_failure")
-
-
-def step_fields(root: Node | None) -> Mapping[tuple[int, int], MapNode]:
-    """Every map of a file by its place, so that a check finds the keys of a step again."""
-    found: dict[tuple[int, int], MapNode] = {}
-    waiting: list[Node] = [root] if root is not None else []
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ListNode):
-            waiting += node.items
-        elif isinstance(node, MapNode):
-            found[node.location.line, node.location.column] = node
-            waiting += [entry.value for entry in node.entries.values()]
-    return found

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import yaml
-from yaml.reader import ReaderError
 
 _REMEDIES: Final = (
     ("mapping values are not allowed", "a ':' stands where no key can begin", "put the value in quotes, or check the indentation"),
@@ -24,20 +23,27 @@ _REMEDIES: Final = (
     ("block sequence entries are not allowed", "a '-' stands where no list can begin", "begin the list on a line of its own, or quote the value"),
     ("expected <document start>", "something stands after the end of the document", "remove it"),
 )  # fmt: skip
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What ends a line for the parser, whose line numbers these are."""
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_TABS_TOLD: Final = 20
 _UNQUOTED_TEMPLATE = re.compile(r"(:|-|,|\[)\s+\{\{|^\s*\{\{|\[\{\{")
+
+
+def rows(text: str) -> list[str]:
+    """The lines of a text, as the parser counts them."""
+    return _BREAK.split(text)
 
 
 def explain_syntax(error: yaml.YAMLError, text: str) -> tuple[int, int, str, str]:
     """Line, column, cause and remedy of what made the parser stop."""
-    if isinstance(error, ReaderError):
-        return _unprintable(text)
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = str(getattr(error, "problem", None) or error)
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    rows = text.split("\n")
+    lines = rows(text)
     for number in (line, line - 1):
-        if 1 <= number <= len(rows) and (found := _UNQUOTED_TEMPLATE.search(rows[number - 1])):
-            place = rows[number - 1].index("{{", found.start()) + 1
+        if 1 <= number <= len(lines) and (found := _UNQUOTED_TEMPLATE.search(lines[number - 1])):
+            place = lines[number - 1].index("{{", found.start()) + 1
             return number, place, "a template without quotes is no YAML", 'put the whole value in quotes: "{{ ... }}"'
     context = getattr(error, "context_mark", None)
     opened = f" (it began in line {context.line + 1})" if context and context.line + 1 != line else ""
@@ -47,32 +53,38 @@ def explain_syntax(error: yaml.YAMLError, text: str) -> tuple[int, int, str, str
     return line, column, f"the file is no YAML here: {problem}{opened}", "check indentation, quotes and brackets"
 
 
-def _unprintable(text: str) -> tuple[int, int, str, str]:
-    allowed = "\t\n\r\x85"
-    for row, line in enumerate(text.split("\n"), start=1):
-        for column, character in enumerate(line, start=1):
-            if character not in allowed and not _printable(character):
-                return row, column, f"the character U+{ord(character):04X} cannot stand in YAML", "remove it"
-    return 1, 1, "a character cannot stand in YAML", "save the file as UTF-8 text"
-
-
-def _printable(character: str) -> bool:
-    code = ord(character)
-    return 0x20 <= code <= 0x7E or 0xA0 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or code >= 0x10000
+def unprintable(text: str) -> tuple[int, int, str, str] | None:
+    """Line, column, cause and remedy of the first character that no YAML file may hold."""
+    found = _UNPRINTABLE.search(text)
+    if found is None:
+        return None
+    before = rows(text[: found.start()])
+    return len(before), len(before[-1]) + 1, f"the character U+{ord(found[0]):04X} cannot stand in YAML", "remove it"
 
 
 def stray_tabs(text: str, loader: Any) -> Iterator[tuple[int, int]]:
-    """Line and column of every tab that is part of no text and no comment."""
+    """Line and column of the first tab of each line that is part of no text and no comment."""
     spans, end = _scalar_spans(text, loader)
     inside = bytearray(len(text) + 1)
     for first, last in spans:
         inside[first:last] = b"\x01" * (last - first)
-    position = -1
-    while 0 <= (position := text.find("\t", position + 1)) < end:
-        begin = text.rfind("\n", 0, position) + 1
-        comment = any(text[place] == "#" and not inside[place] for place in range(begin, position))
-        if not inside[position] and not comment:
-            yield text.count("\n", 0, position) + 1, position - begin + 1
+    told, begin = 0, 0
+    for number, line in enumerate(rows(text), start=1):
+        column = _stray_tab(line, inside, begin) if "\t" in line else None
+        if begin >= end or told == _TABS_TOLD:
+            return
+        if column is not None and begin + column < end:
+            told += 1
+            yield number, column + 1
+        begin += len(line) + (2 if text[begin + len(line) : begin + len(line) + 2] == "\r\n" else 1)
+
+
+def _stray_tab(line: str, inside: bytearray, begin: int) -> int | None:
+    """Where in a line the first tab stands outside of texts, and before a comment."""
+    for column, character in enumerate(line):
+        if character in "#\t" and not inside[begin + column]:
+            return column if character == "\t" else None
+    return None
 
 
 def _scalar_spans(text: str, loader: Any) -> tuple[list[tuple[int, int]], int]:

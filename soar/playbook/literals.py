@@ -1,0 +1,81 @@
+"""Values written out in a playbook, held against the JSON schema of a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+Schema = Mapping[str, Any]
+Path = tuple[str | int, ...]
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list, tuple),
+    "object": (dict,),
+    "null": (type(None),),
+}
+
+
+def misfits(schema: Schema, value: Any, definitions: Schema, path: Path = ()) -> Iterator[tuple[Path, Any, str]]:
+    """Every literal that cannot be meant: where, what stands there, and what it takes.
+
+    A template is known only when it runs.
+    """
+    if isinstance(value, str) and ("{{" in value or "{%" in value):
+        return
+    schema = _followed(schema, definitions)
+    if not _fits(schema, value, definitions):
+        yield path, value, _taken(schema, definitions)
+    elif isinstance(value, Mapping):
+        properties = schema.get("properties", {})
+        for name in value.keys() & properties.keys():
+            yield from misfits(properties[name], value[name], definitions, (*path, name))
+    elif isinstance(value, list | tuple) and isinstance(schema.get("items"), Mapping):
+        for number, item in enumerate(value):
+            yield from misfits(schema["items"], item, definitions, (*path, number))
+
+
+def _followed(schema: Schema, definitions: Schema) -> Schema:
+    if "$ref" in schema:
+        found: Schema = definitions.get(str(schema["$ref"]).rpartition("/")[2], {})
+        return found
+    return schema
+
+
+def _alternatives(schema: Schema) -> list[Schema]:
+    return list(schema.get("anyOf") or schema.get("oneOf") or ())
+
+
+def _fits(schema: Schema, value: Any, definitions: Schema) -> bool:
+    alternatives = _alternatives(schema)
+    if alternatives:
+        return any(not any(misfits(alternative, value, definitions)) for alternative in alternatives)
+    if "enum" in schema:
+        return value in schema["enum"]
+    if "const" in schema:
+        return bool(value == schema["const"])
+    kinds = schema.get("type")
+    names = [kinds] if isinstance(kinds, str) else kinds or []
+    return not names or any(_is(value, name) for name in names)
+
+
+def _is(value: Any, name: str) -> bool:
+    if isinstance(value, bool):
+        return name == "boolean"
+    return name not in _TYPES or isinstance(value, _TYPES[name])
+
+
+def _taken(schema: Schema, definitions: Schema) -> str:
+    """What a parameter takes, for people."""
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    if "const" in schema:
+        return str(schema["const"])
+    alternatives = _alternatives(schema)
+    if alternatives:
+        told = dict.fromkeys(_taken(_followed(one, definitions), definitions) for one in alternatives)
+        return " or ".join(told)
+    kinds = schema.get("type", "another type")
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
