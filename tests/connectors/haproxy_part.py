@@ -45,7 +45,7 @@ class Haproxy(Part):
 
     def command(self) -> Sequence[str]:
         program = find_program("haproxy") or "/usr/sbin/haproxy"
-        return [program, "-W", "-db", "-f", str(self.folder / "haproxy.cfg")]
+        return [program, "-W", "-db", "-S", self.master_socket, "-f", str(self.folder / "haproxy.cfg")]
 
     def answers(self) -> bool:
         return self.status("198.51.100.1") == 200
@@ -53,6 +53,11 @@ class Haproxy(Part):
     @property
     def socket(self) -> str:
         return str(self.folder / "admin.sock")
+
+    @property
+    def master_socket(self) -> str:
+        """Where the master tells about its workers."""
+        return str(self.folder / "master.sock")
 
     @property
     def ip_map(self) -> Path:

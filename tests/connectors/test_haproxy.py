@@ -14,7 +14,7 @@ import pytest
 from connectors.haproxy.map_file import write_entry
 from connectors.haproxy.runtime import Runtime
 from soar.config import ConnectionSettings
-from soar.errors import ConfigError
+from soar.errors import ConfigError, Unavailable
 from soar.model.action import UndoCall
 from tests.connectors.contract import Change, ConnectorContract, Subject, call, connected
 from tests.connectors.haproxy_double import RuntimeDouble, runtime_double
@@ -204,15 +204,27 @@ async def test_a_quarantine_is_for_one_client_and_gives_its_mode_back(emptied: H
     assert emptied.status("203.0.113.9", "c-42") == 429
 
 
+async def workers(haproxy: Haproxy) -> set[str]:
+    """The process ids of all workers, also of those that are about to leave; none while the master starts anew."""
+    try:
+        told = await Runtime(haproxy.master_socket)._ask("show proc;quit", changes=False)
+    except Unavailable:
+        return set()
+    return {columns[0] for line in told.splitlines() if (columns := line.split())[1:2] == ["worker"]}
+
+
 @pytest.mark.parts
 async def test_with_map_files_a_reload_keeps_the_block(emptied: Haproxy) -> None:
     async with connected("haproxy", {**settings_of(emptied), "write_map_files": True}) as connections:
         done = await connections.perform(call("subject.block_ip", BLOCK))
+        before = await workers(emptied)
         assert emptied.process is not None
         os.kill(emptied.process.pid, signal.SIGUSR2)
-        async with asyncio.timeout(10):
-            while (await Runtime(emptied.socket).entries(str(emptied.ip_map))) != {"203.0.113.9": "soar-key-1"}:
+        async with asyncio.timeout(20):
+            # The old worker takes requests, with the old map, until it is gone.
+            while len(now := await workers(emptied)) != 1 or now == before:
                 await asyncio.sleep(0.05)
+        assert await Runtime(emptied.socket).entries(str(emptied.ip_map)) == {"203.0.113.9": "soar-key-1"}
         assert emptied.status("203.0.113.9") == 403
         undo = UndoCall("subject.block_ip", BLOCK, "key-1", done.output)
         assert (await connections.undo(undo, key="u", timeout=5)).kind == "done"
