@@ -43,6 +43,9 @@ _KINDS: Final[tuple[tuple[type[SoarError], int, str], ...]] = (
 _STATUS_KINDS: Final = {404: "not-found", 405: "method-not-allowed", 401: "not-authenticated", 413: "too-large"}
 _RETRY_AFTER: Final = {429: "1", 503: "5"}
 
+LONGEST: Final = 1000
+"""Characters of a detail."""
+
 UNAUTHENTICATED: Final = "the request did not prove where it comes from"
 """What everybody hears who fails to, whichever part failed."""
 
@@ -51,10 +54,15 @@ def problem_of(error: SoarError) -> Response:
     """The problem document of an error raised on purpose."""
     for kind, status, word in _KINDS:
         if isinstance(error, kind):
-            detail = UNAUTHENTICATED if status == 401 else str(error)
+            detail = UNAUTHENTICATED if status == 401 else _short(str(error))
             headers = {"Retry-After": _RETRY_AFTER[status]} if status in _RETRY_AFTER else None
             return problem(status, word, detail, headers=headers)
     return problem(500, "internal", "the server could not do this; its log says why")
+
+
+def _short(detail: str) -> str:
+    """What was asked for may stand in an error; nobody needs all of it back."""
+    return detail if len(detail) <= LONGEST else f"{detail[:LONGEST]}..."
 
 
 def word_of(error: SoarError) -> str:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import httpx
 import orjson
 import uvicorn
+import uvloop
 from aiohttp import web
 
 from soar.clock import SystemClock
@@ -104,7 +105,8 @@ class Served:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve())
         except BaseException as error:  # noqa: BLE001 # told to whoever waits for the start
             self._failure = error
         finally:
