@@ -21,6 +21,9 @@ _DEPTH: Final = 1000
 """Deeper than any limit: what is read here was within the limit when it was taken."""
 _OBSERVABLES: Final = 1000
 
+_TOLD: Final = ("title", "description", "rule_name", "tags", "route")
+"""Free text, in which a secret may stand as in `raw`; names and ids are left exact, for actions are taken by them."""
+
 log = logger(__name__)
 
 
@@ -38,6 +41,7 @@ def normalize(source: Source, raw: RawAlert, mask: Callable[[Any], Any] = lambda
     severity = reading.severity()
     fields: dict[str, Any] = {name: reading.field(name) for name in FIELDS}
     fields["tags"] = [*fields["tags"], *_cut_off(source, element)]
+    fields |= mask({name: fields[name] for name in _TOLD})
     try:
         return Alert(
             id=raw.id,

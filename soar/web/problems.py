@@ -104,4 +104,5 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 
 async def _unexpected(_: Request, __: Exception) -> Response:
-    return problem(500, "internal", "something went wrong here; the server's log says what")
+    detail = "something went wrong here; the server's log says what"
+    return problem(500, "internal", detail, headers={"Connection": "close"})  # as the server does after it
