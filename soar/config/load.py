@@ -25,6 +25,7 @@ _REMEDIES: Final[Mapping[str, str]] = {
     "missing": "add it",
     "literal_error": "use one of the words named",
     "string_pattern_mismatch": "use letters, digits, - and _, beginning with a letter",
+    "string_type": "write text; quote what looks like a number",
     "dict_type": "write keys and values below it",
     "model_type": "write keys and values below it",
     "model_attributes_type": "write keys and values below it",
