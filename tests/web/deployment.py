@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import indent
-
 SECRETS = {
     "bearer": "bearer-5fJ2Qw8Lx0aZ",
     "header": "header-9sK1Yp4Vb7cR",
@@ -135,6 +133,7 @@ class Door(Connector):
 '''
 
 
-def config(port: int, target: int, more: str = "", connections: str = "") -> str:
-    """The text of soar.yaml; `more` is added at the top level, `connections` below that key."""
-    return _CONFIG.format(port=port, target=target) + indent(connections, "  ") + more
+def config(port: int, target: int, more: str = "", sources: str = "") -> str:
+    """The text of soar.yaml; `more` is added at the top level, `sources` below that key."""
+    text = _CONFIG.format(port=port, target=target)
+    return text.replace("connections:\n", f"{sources}connections:\n") + more

@@ -72,14 +72,14 @@ class Echo:
 class Served:
     """One deployment and the thread that serves it."""
 
-    def __init__(self, folder: Path, more: str = "", connections: str = "") -> None:
+    def __init__(self, folder: Path, more: str = "", sources: str = "") -> None:
         self.folder = folder
         self.log = io.StringIO()
         self.echo = Echo()
         self.token = "soar_viewer_QmX2f7ZkVb91"
         self.analyst = "soar_analyst_T8dLw0cYp3Rs"
         self._more = more
-        self._connections = connections
+        self._sources = sources
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port: int = self._listener.getsockname()[1]
         self.base = f"http://127.0.0.1:{self.port}"
@@ -148,7 +148,7 @@ class Served:
         connector = self.folder / "connectors" / "door" / "connector.py"
         connector.parent.mkdir(parents=True)
         connector.write_text(CONNECTOR)
-        (self.folder / "soar.yaml").write_text(config(self.port, self.echo.port, self._more, self._connections))
+        (self.folder / "soar.yaml").write_text(config(self.port, self.echo.port, self._more, self._sources))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Something done in the server's own loop."""
@@ -298,11 +298,11 @@ def standard(body: bytes, *, at: float | None = None, message: str = "msg_1", se
 
 
 @contextmanager
-def served(folder: Path, more: str = "", connections: str = "") -> Iterator[Served]:
+def served(folder: Path, more: str = "", sources: str = "") -> Iterator[Served]:
     """A started server, stopped at the end; the logging of the tests is put back."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    server = Served(folder, more, connections)
+    server = Served(folder, more, sources)
     try:
         server.start()
         yield server

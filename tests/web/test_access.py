@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,3 +148,12 @@ def test_the_tokens_are_not_in_the_database_nor_in_the_log(server: Served) -> No
     for token in (server.token, server.analyst):
         assert token.encode() not in content
         assert token not in server.logged()
+
+
+def test_every_route_is_documented(server: Served) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+    documented = {found.removeprefix("/api/v1") for found in re.findall(r"/[a-z0-9_/{}.]+", page)}
+    for method, path in all_routes(server):
+        if method != "HEAD" and not path.startswith("/webhooks"):
+            plain = re.sub(r"\{(?!name)\w+\}", "{id}", path.removeprefix("/api/v1"))
+            assert plain in documented, (method, path)
