@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +24,31 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 
 class Incomparable(Exception):
     """Two types that cannot be compared: an error of the selection, never a quiet no."""
+
+
+Answer = bool | Incomparable
+"""True, false, or why it cannot be said."""
+
+
+def either(answers: Iterable[Answer]) -> Answer:
+    """One true answer decides, in whatever order they come; else an error outweighs false."""
+    error: Incomparable | None = None
+    for answer in answers:
+        if answer is True:
+            return True
+        if isinstance(answer, Incomparable):
+            error = error or answer
+    return error or False
+
+
+def both(answers: Iterable[Answer]) -> Answer:
+    """One false answer decides, in whatever order they come; else an error outweighs true."""
+    return opposite(either(opposite(answer) for answer in answers))
+
+
+def opposite(answer: Answer) -> Answer:
+    """What `not` makes of an answer: an error stays one."""
+    return answer if isinstance(answer, Incomparable) else not answer
 
 
 def lookup(alert: Alert, field: str) -> Any:
@@ -54,28 +79,33 @@ def _below(data: Any, path: str) -> Any:
     return MISSING
 
 
+Predicate = Callable[[Any, Alert], bool]
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledTest:
     """A test with its values made ready."""
 
     test: FieldTest
-    predicates: tuple[Callable[[Any, Alert], bool], ...]
+    predicates: tuple[Predicate, ...]
 
     @classmethod
     def of(cls, test: FieldTest) -> CompiledTest:
         return cls(test, tuple(_predicate(test, value) for value in test.values))
 
-    def holds(self, alert: Alert) -> bool:
-        """Whether it holds; raises Incomparable when that cannot be said."""
-        test = self.test
-        value = lookup(alert, test.field)
-        if test.operator == "exists":
-            return all((value is not MISSING) is wanted for wanted in test.values) is not test.negated
-        if value is MISSING or value == []:
-            return (None in test.values and test.operator == "equals") is not test.negated
-        elements = list(_elements(value))
-        results = (any(predicate(one, alert) for one in elements) for predicate in self.predicates)
-        return (all(results) if test.every else any(results)) is not test.negated
+    def holds(self, alert: Alert) -> Answer:
+        """Whether it holds, where that can be said."""
+        answer = self._found(lookup(alert, self.test.field), alert)
+        return opposite(answer) if self.test.negated else answer
+
+    def _found(self, value: Any, alert: Alert) -> Answer:
+        if self.test.operator == "exists":
+            return all((value is not MISSING) is wanted for wanted in self.test.values)
+        elements = [] if value is MISSING else list(_elements(value))
+        join = both if self.test.every else either
+        return join(
+            either(_answer(predicate, one, alert) for one in elements or (None,)) for predicate in self.predicates
+        )
 
     def trace(self, alert: Alert) -> dict[str, Any]:
         """What was asked of which value, and the answer, for people."""
@@ -85,11 +115,19 @@ class CompiledTest:
             told["missing"] = True
         else:
             told["value"] = value if len(str(value)) <= 500 else f"{str(value)[:500]}..."
-        try:
-            told["held"] = self.holds(alert)
-        except Incomparable as error:
-            told["error"] = str(error)
+        held = self.holds(alert)
+        if isinstance(held, Incomparable):
+            told["error"] = str(held)
+        else:
+            told["held"] = held
         return told
+
+
+def _answer(predicate: Predicate, found: Any, alert: Alert) -> Answer:
+    try:
+        return predicate(found, alert)
+    except Incomparable as error:
+        return error
 
 
 def _elements(value: Any) -> Iterator[Any]:
@@ -100,12 +138,22 @@ def _elements(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _predicate(test: FieldTest, value: Scalar) -> Callable[[Any, Alert], bool]:
+def _predicate(test: FieldTest, value: Scalar) -> Predicate:
+    """What one value asks of one element. Nothing but null equals null, and an object is no text."""
+    if value is None:
+        return lambda found, _: found is None
+    asked = _asked(test, value)
+    if test.operator in _COMPARISONS:
+        return lambda found, alert: found is not None and asked(found, alert)
+    return lambda found, alert: not (found is None or isinstance(found, dict)) and asked(found, alert)
+
+
+def _asked(test: FieldTest, value: Scalar) -> Predicate:
     operator = test.operator
     if operator in _COMPARISONS:
         return _comparison(test, value)
     if operator == "cidr":
-        network = ipaddress.ip_network(str(value), strict=False)
+        network = _network(str(value))
         return lambda found, _: _inside(found, network)
     if operator == "re":
         pattern = compiled(str(value))
@@ -117,11 +165,11 @@ def _predicate(test: FieldTest, value: Scalar) -> Callable[[Any, Alert], bool]:
     return _equality(test, value)
 
 
-def _equality(test: FieldTest, value: Scalar) -> Callable[[Any, Alert], bool]:
+def _equality(test: FieldTest, value: Scalar) -> Predicate:
     """`equals`, `contains`, `startswith`, `endswith`, with `*` and `?`, whatever the case unless `cased`."""
     if isinstance(value, bool) or value is None:
         word = _text(value)
-        return lambda found, _: value is not None and _text(found).casefold() == word
+        return lambda found, _: _text(found).casefold() == word
     if isinstance(value, int | float):
         return lambda found, _: not isinstance(found, bool) and (found == value or found == str(value))
     parts = wildcard_parts(value)
@@ -175,7 +223,7 @@ def wildcard_parts(text: str) -> list[str | Wildcard]:
     return parts
 
 
-def _comparison(test: FieldTest, wanted: Scalar) -> Callable[[Any, Alert], bool]:
+def _comparison(test: FieldTest, wanted: Scalar) -> Predicate:
     compare = _COMPARISONS[test.operator]
     if test.field == "severity":
         rank = RANKS[str(wanted)]
@@ -187,6 +235,15 @@ def _comparison(test: FieldTest, wanted: Scalar) -> Callable[[Any, Alert], bool]
         return compare(found, wanted)  # type: ignore[arg-type]
 
     return holds
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """A network; one of IPv4 addresses inside IPv6 ones (`::ffff:192.0.2.0/120`) is that of the IPv4 addresses."""
+    network = ipaddress.ip_network(text, strict=False)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < 96:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
 
 
 def _inside(found: Any, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:

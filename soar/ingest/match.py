@@ -9,11 +9,21 @@ alert and the same version of the playbook.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from soar.ingest.fieldtests import MISSING, CompiledTest, Incomparable, lookup, wildcard_parts
+from soar.ingest.fieldtests import (
+    MISSING,
+    Answer,
+    CompiledTest,
+    Incomparable,
+    both,
+    either,
+    lookup,
+    opposite,
+    wildcard_parts,
+)
 from soar.model.alert import Alert, Match
 from soar.model.playbook import Playbook
 from soar.model.trigger import And, Condition, FieldTest, Name, Not, Or
@@ -68,7 +78,7 @@ def _weigh(compiled: _Compiled, alert: Alert) -> Match:
     if trigger.sources and alert.source not in trigger.sources:
         reason = f"it listens to {', '.join(sorted(trigger.sources))}, not to {alert.source}"
         return Match(playbook.id, playbook.digest, "unmatched", {"reason": reason})
-    if alert.status in _OVER and not compiled.tests_status:
+    if (alert.status or "").lower() in _OVER and not compiled.tests_status:
         reason = f"the alert is {alert.status}; only a trigger that tests `status` fires on the end of an alert"
         return Match(playbook.id, playbook.digest, "unmatched", {"reason": reason})
     return _judge(compiled, alert)
@@ -76,42 +86,38 @@ def _weigh(compiled: _Compiled, alert: Alert) -> Match:
 
 def _judge(compiled: _Compiled, alert: Alert) -> Match:
     playbook = compiled.playbook
-    results: dict[str, bool] = {}
-    error = None
-    for name, alternatives in compiled.selections.items():
-        try:
-            results[name] = any(all(test.holds(alert) for test in tests) for tests in alternatives)
-        except Incomparable as incomparable:
-            error = f"selection '{name}': {incomparable}"
-            break
+    results = {
+        name: either(both(test.holds(alert) for test in tests) for tests in alternatives)
+        for name, alternatives in compiled.selections.items()
+    }
     detection = playbook.trigger.detection
-    held = error is None and detection is not None and _holds(detection.condition, results)
-    trace: dict[str, Any] = {"selections": _trace(compiled, alert)}
-    if error is not None:
-        return Match(playbook.id, playbook.digest, "error", {"error": error, **trace})
-    return Match(playbook.id, playbook.digest, "matched" if held else "unmatched", trace)
+    held = detection is not None and _holds(detection.condition, results)
+    trace: dict[str, Any] = {"selections": _trace(compiled, alert, results)}
+    errors = [f"selection '{name}': {answer}" for name, answer in results.items() if isinstance(answer, Incomparable)]
+    if errors and held is not False:
+        return Match(playbook.id, playbook.digest, "error", {"error": errors[0], **trace})
+    return Match(playbook.id, playbook.digest, "matched" if held is True else "unmatched", trace)
 
 
-def _holds(condition: Condition, results: dict[str, bool]) -> bool:
+def _holds(condition: Condition, results: Mapping[str, Answer]) -> Answer:
+    """False when it is false whatever the selections in error would say; an error never makes it true."""
     match condition:
         case Name():
             return results[condition.name]
         case Not():
-            return not _holds(condition.operand, results)
+            return opposite(_holds(condition.operand, results))
         case And():
-            return all(_holds(operand, results) for operand in condition.operands)
+            return both(_holds(operand, results) for operand in condition.operands)
         case Or():
-            return any(_holds(operand, results) for operand in condition.operands)
+            return either(_holds(operand, results) for operand in condition.operands)
 
 
-def _trace(compiled: _Compiled, alert: Alert) -> dict[str, Any]:
+def _trace(compiled: _Compiled, alert: Alert, results: Mapping[str, Answer]) -> dict[str, Any]:
     """Per selection the alternatives with the answers of their tests."""
     told: dict[str, Any] = {}
     for name, alternatives in compiled.selections.items():
         lists = [[test.trace(alert) for test in tests] for tests in alternatives]
-        told[name] = {"held": any(all(test.get("held") for test in tests) for tests in lists), "tests": lists}
-        if len(lists) == 1:
-            told[name]["tests"] = lists[0]
+        told[name] = {"held": results[name] is True, "tests": lists if len(lists) > 1 else lists[0]}
     return told
 
 
@@ -237,5 +243,5 @@ def _keys(value: Any) -> Iterator[str]:
             yield from _keys(one)
         elif isinstance(one, bool):
             yield "true" if one else "false"
-        else:
+        elif not (one is None or isinstance(one, dict)):
             yield str(one).casefold()
