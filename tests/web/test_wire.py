@@ -128,6 +128,17 @@ def test_the_limit_holds_for_the_api_too(server: Served) -> None:
         assert chunks.status_code == 413, path
 
 
+def test_who_is_refused_in_mid_body_may_end_the_sentence_and_hears_why(server: Served) -> None:
+    """Cut off at once, many clients tell their user of a broken connection, not of the 401."""
+    with connected(server) as wire:
+        wire.sendall(head(b"Content-Length: 400000", token=b"Authorization: Bearer nobody") + b"x" * 1000)
+        assert reply(wire).status == 401
+        for _ in range(99):
+            wire.sendall(b"x" * 4000)
+        wire.sendall(b"x" * 3000)
+        assert wire.recv(1) == b""  # and then it is over: no reset
+
+
 # Senders that do not go on
 
 

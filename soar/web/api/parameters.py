@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,9 +18,6 @@ from soar.store import Page
 from soar.web.answers import answer
 
 T = TypeVar("T")
-
-SPAN: Final = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
-"""Times at the edges of the calendar are not there in every zone."""
 
 
 def _runtime(request: Request) -> Runtime:
@@ -45,8 +42,7 @@ def millis(moment: datetime | None) -> Millis | None:
     """A time of a request; without a zone it is UTC."""
     if moment is None:
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return as_millis(min(max(moment, SPAN[0]), SPAN[1]))
+    return as_millis(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def only_known(request: Request) -> None:
