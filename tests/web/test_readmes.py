@@ -127,7 +127,7 @@ def test_the_template_for_kibana_makes_one_line_of_each_alert(server: Served) ->
     line = re.fullmatch(r"\{\{#context\.alerts\}\}\n(.*\n)\{\{/context\.alerts\}\}\n", template)
     assert line is not None
     body = "".join(
-        re.sub(r"\{\{(.+?)\}\}", lambda name, alert=alert: rendered(name[1], alert, sample), line[1])  # type: ignore[misc]
+        re.sub(r"\{\{(.+?)\}\}", lambda name, alert=alert: rendered(name[1], alert, sample), line[1])
         for alert in sample["context"]["alerts"]
     )
     kept = server.post("readme-elastic", body, {"Authorization": f"Bearer {TOKEN}"}).json()["alerts"]
