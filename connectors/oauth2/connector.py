@@ -114,14 +114,18 @@ class Oauth2(HttpConnector):
             )
         if active:
             form = {"token": token, "token_type_hint": self.settings.token_type_hint}
-            await self.http.post(self.settings.revoke_path, form=form)
+            await self.http.post(self.settings.revoke_path, form=form, hidden=self._hidden(token))
             await self._confirm(bool((await self._introspect(token))["active"]))
         return Revoked(token_id=params.token_id, active=False)
 
     @revoke_token.verify
     async def find_revocation(self, params: TokenOf, call: Call) -> Revoked | None:
-        """Whether the token is inactive by now."""
-        active = (await self._status(params.token_id))["active"]
+        """Whether the token is inactive by now; servers that delete what they revoke do not know its id any more."""
+        if self.settings.token_lookup is None:
+            active = bool((await self._status(params.token_id))["active"])
+        else:
+            token = await self._lookup(params.token_id)
+            active = token is not None and bool((await self._introspect(token))["active"])
         return None if active else Revoked(token_id=params.token_id, active=False)
 
     @action(changes=False)
@@ -168,18 +172,26 @@ class Oauth2(HttpConnector):
 
     async def _introspect(self, token: str) -> dict[str, Any]:
         form = {"token": token, "token_type_hint": self.settings.token_type_hint}
-        reply = await self.http.post(self.settings.introspect_path, form=form, changes=False)
+        hidden = self._hidden(token)
+        reply = await self.http.post(self.settings.introspect_path, form=form, changes=False, hidden=hidden)
         return _claims(reply.json(), self.http.origin)
 
     async def _token(self, token_id: str) -> str:
         """The token for an id: the id itself, or what the server tells our client."""
-        if self.settings.token_lookup is None:
-            return token_id
-        method, path = _filled(self.settings.token_lookup, token_id)
-        reply = await self.http.request(method, path, accept={404}, changes=False)
-        if reply.status_code == 404:
+        token = token_id if self.settings.token_lookup is None else await self._lookup(token_id)
+        if token is None:
             raise Refused(f"{self.http.origin} knows no token with this token_id")
-        return _token_in(reply.text, self.http.origin)
+        return token
+
+    def _hidden(self, token: str) -> tuple[str, ...]:
+        """A token that was looked up is written nowhere, also not where the server repeats it in an error."""
+        return () if self.settings.token_lookup is None else (token,)
+
+    async def _lookup(self, token_id: str) -> str | None:
+        """What the server tells our client of an id; None when it knows no such token."""
+        method, path = _filled(self.settings.token_lookup or "", token_id)
+        reply = await self.http.request(method, path, accept={404}, changes=False)
+        return None if reply.status_code == 404 else _token_in(reply.text, self.http.origin)
 
 
 def _filled(request: str, token_id: str) -> tuple[str, str]:

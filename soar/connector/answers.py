@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -13,6 +13,7 @@ from typing import Any, Final
 import httpx
 
 from soar.clock import Millis, as_millis
+from soar.connector.masking import Masker
 from soar.errors import ConnectorError, OutcomeUnknown, Refused, Unavailable
 
 _EXCERPT: Final = 300
@@ -32,7 +33,7 @@ class CallTimedOut(Unavailable):
 class Reply:
     """What a system answered. Bytes that are no text are replaced, never an error."""
 
-    __slots__ = ("_changes", "content", "headers", "label", "status_code", "truncated")
+    __slots__ = ("_changes", "_hidden", "content", "headers", "label", "status_code", "truncated")
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Reply:
         label: str = "",
         changes: bool = False,
         truncated: bool = False,
+        hidden: Collection[str] = (),
     ) -> None:
         self.status_code = status_code
         self.headers = headers
@@ -52,6 +54,7 @@ class Reply:
         self.truncated = truncated
         """The body was longer than is kept; its beginning is here."""
         self._changes = changes
+        self._hidden = hidden
 
     @property
     def is_success(self) -> bool:
@@ -75,8 +78,19 @@ class Reply:
         try:
             return read_json(self.text)
         except ValueError as error:
-            message = f"{self.label} answered {self.status_code} with something that is not JSON: {excerpt(self.text)}"
+            message = f"{self.label} answered {self.status_code} with something that is not JSON: {self.excerpt()}"
             raise (OutcomeUnknown if self._changes else Refused)(message) from error
+
+    def excerpt(self) -> str:
+        """The beginning of the body, on one line, for a message; without what was sent along and must not be told."""
+        text = self.text
+        if self._hidden:
+            masker = Masker()
+            for secret in self._hidden:
+                masker.add(secret)
+            text = masker.text(text)  # before it is cut: half a secret is not recognised any more
+        line = " ".join(text.split())
+        return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"
 
     def json_or_text(self) -> Any:
         """The body as data when it is JSON, as text when it is not."""
@@ -132,16 +146,10 @@ def _charset(content_type: str) -> str:
     return rest.partition(";")[0].strip("\"' ") or "utf-8"
 
 
-def excerpt(text: str) -> str:
-    """The beginning of a text, on one line, for a message."""
-    line = " ".join(text.split())
-    return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"
-
-
 def sorted_status(reply: Reply, *, changes: bool, now: Millis, longest_wait: float) -> ConnectorError:
     """The error that an answer outside the expected ones stands for."""
     status = reply.status_code
-    message = f"{reply.label} answered {status}: {excerpt(reply.text)}".rstrip(": ")
+    message = f"{reply.label} answered {status}: {reply.excerpt()}".rstrip(": ")
     if status in (429, 503) or (status >= 500 and not changes):
         return _asked_to_wait(message, reply.headers, now, longest_wait)
     if status >= 500:

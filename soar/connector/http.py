@@ -163,13 +163,15 @@ class HttpClient:
         accept: Collection[int] = (),
         changes: bool | None = None,
         keyed: bool = True,
+        hidden: Collection[str] = (),
     ) -> Reply:
         """Send one request and give its answer, when it is below 300 or in `accept`.
 
         `path` is added to `base_url`; a whole URL is taken as it is, without our credentials.
         In a changing action every request but GET and HEAD counts as changing, unless
         `changes=False` says that this one does not (a login, a search by POST). Changing
-        requests carry the call's Idempotency-Key unless `keyed=False`.
+        requests carry the call's Idempotency-Key unless `keyed=False`. `hidden` are values
+        sent along, such as a token to revoke, that no error may repeat after the system.
 
         Raises:
             Unavailable: not sent, 429, 503, or any passing failure of a read.
@@ -194,7 +196,7 @@ class HttpClient:
             raise Refused(f"{label} cannot be written as a request: {error}") from error
         if alters and keyed and trail is not None:
             request.headers.setdefault("idempotency-key", trail.next_key())
-        return await _Exchange(self._shared, trail, label, alters).run(request, accept)
+        return await _Exchange(self._shared, trail, label, alters, hidden).run(request, accept)
 
     def _url(self, path: str, params: Mapping[str, Any] | None) -> httpx.URL:
         url = _joined(self._base, path)
@@ -213,11 +215,14 @@ class HttpClient:
 class _Exchange:
     """One request and its answer, sorted."""
 
-    def __init__(self, shared: SharedHttp, trail: Trail | None, label: str, changes: bool) -> None:
+    def __init__(
+        self, shared: SharedHttp, trail: Trail | None, label: str, changes: bool, hidden: Collection[str]
+    ) -> None:
         self.shared = shared
         self.trail = trail
         self.label = label
         self.changes = changes
+        self.hidden = hidden
         self.sending = Sending(changes, reached=not shared.notes_connections)
         self.changed_before = trail is not None and trail.changed
 
@@ -253,6 +258,7 @@ class _Exchange:
             label=self.label,
             changes=self.changes,
             truncated=truncated,
+            hidden=self.hidden,
         )
 
     def _within_limit(self, reply: Reply) -> Reply:

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import httpx
 
@@ -42,7 +43,7 @@ class IdentityProvider(PythonPart):
         answer = httpx.post(
             f"{self.base_url}/o/token/",
             data={"grant_type": "client_credentials", "scope": "accounts"},
-            auth=(client_id, self._clients[client_id]),
+            auth=_basic(client_id, self._clients[client_id]),
             timeout=10,
         )
         return str(answer.raise_for_status().json()["access_token"])
@@ -51,7 +52,7 @@ class IdentityProvider(PythonPart):
         """What introspection says of a token."""
         client_id, secret = next(iter(self._responders.items()))
         answer = httpx.post(
-            f"{self.base_url}/o/introspect/", data={"token": token}, auth=(client_id, secret), timeout=10
+            f"{self.base_url}/o/introspect/", data={"token": token}, auth=_basic(client_id, secret), timeout=10
         )
         return bool(answer.raise_for_status().json()["active"])
 
@@ -59,3 +60,8 @@ class IdentityProvider(PythonPart):
     def handle_of(token: str) -> str:
         """What logs and alerts carry instead of a token."""
         return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _basic(client_id: str, secret: str) -> tuple[str, str]:
+    """Form-encoded before they are joined, as RFC 6749 (2.3.1) asks: a secret may hold any character."""
+    return quote_plus(client_id), quote_plus(secret)

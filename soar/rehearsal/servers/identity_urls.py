@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+from urllib.parse import unquote_plus
 
 from django.conf import settings
 from django.http import HttpRequest, JsonResponse
@@ -25,11 +26,13 @@ def token_of_handle(request: HttpRequest, handle: str) -> JsonResponse:
 def _is_responder(request: HttpRequest) -> bool:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     try:
-        client_id, _, secret = base64.b64decode(given, validate=True).decode().partition(":")
+        pair = base64.b64decode(given, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return False
+    client_id, secret = unquote_plus(pair[0]), unquote_plus(pair[2])  # form-encoded each (RFC 6749, 2.3.1)
     expected = settings.REHEARSAL_RESPONDERS.get(client_id)
-    return scheme.lower() == "basic" and expected is not None and hmac.compare_digest(expected, secret)
+    known = expected is not None and hmac.compare_digest(expected.encode(), secret.encode())
+    return scheme.lower() == "basic" and known
 
 
 urlpatterns = [
