@@ -278,7 +278,7 @@ def literal_key(node: nodes.Node) -> str | int | None:
 
 def _base_name(node: nodes.Expr) -> str | None:
     """The name a path begins with."""
-    while literal_key(node) is not None:
+    while isinstance(node, nodes.Filter) or literal_key(node) is not None:
         node = node.node  # type: ignore[attr-defined]
     return node.name if isinstance(node, nodes.Name) else None
 

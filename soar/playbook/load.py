@@ -36,7 +36,10 @@ def parse_playbook(text: str, file: str) -> Playbook:
         PlaybookError: with every problem of the file, each with its place and remedy.
     """
     draft = draft_playbook(text, file)
-    problems = [problem for problem in draft.source.problems if problem.severity == "error"]
+    problems = sorted(
+        (problem for problem in draft.source.problems if problem.severity == "error"),
+        key=lambda problem: problem.location,
+    )
     if problems or draft.playbook is None:
         raise PlaybookError(problems)
     return draft.playbook

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cached_property
 
 from soar.errors import ExpressionSyntax, Location
 from soar.expression import compile_expression, compile_value
 from soar.model.playbook import Playbook, Step
-from soar.playbook.source import ListNode, MapNode, Node, ScalarNode, Source, read_source
+from soar.playbook.source import ListNode, MapNode, Node, ScalarNode, Source, as_word, read_source, texts
 
 Key = str | int
 Reference = tuple[str, ...]
@@ -68,7 +67,10 @@ class Places:
     def word(self, at: Location, word: str, *path: Key) -> Location:
         """The place of a word within a value."""
         node = self._node(at, path)
-        return self.source.find(node, word) if node is not None else self.key(at, *path)
+        for _, text in texts(node) if node is not None else ():
+            if found := self.source.search(text, as_word(word)):
+                return found
+        return self.value(at, *path)
 
     def readings(self, step: Step, key: str, reference: Reference, known: int) -> list[Reading]:
         """Every text below a key of a step that reads this path.
@@ -77,22 +79,11 @@ class Places:
         """
         node = self._node(step.location, (key,))
         found: list[Reading] = []
-        for path, text in _texts(node, ()) if node is not None else ():
+        for path, text in texts(node) if node is not None else ():
             if reference in _references(text, bare=key in ("when", "if")):
                 place = self.source.search(text, _spelled(reference[:known]))
                 found.append((path, place or text.location))
         return found or [((), self.key(step.location, key))]
-
-
-def _texts(node: Node, path: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], ScalarNode]]:
-    if isinstance(node, ScalarNode):
-        yield path, node
-    elif isinstance(node, ListNode):
-        for number, item in enumerate(node.items):
-            yield from _texts(item, (*path, number))
-    else:
-        for key, entry in node.entries.items():
-            yield from _texts(entry.value, (*path, key))
 
 
 def _references(text: ScalarNode, *, bare: bool) -> frozenset[Reference]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from soar.errors import ExpressionSyntax, Location
 from soar.expression import CompiledExpression, CompiledValue, compile_expression, compile_value, near
-from soar.playbook.source import ListNode, MapNode, Node, ScalarNode, Source, below, plain_data
+from soar.playbook.source import ListNode, MapNode, Node, ScalarNode, Source, below, plain_data, texts
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
@@ -81,7 +82,7 @@ class Reading:
         """A name: letters, digits, `_`, `-`, `.`."""
         text = self.text(node, what)
         if text is not None and node is not None and not _WORD.fullmatch(text):
-            self.note(node, f"{what} {text!r} is no name", "use letters, digits, '_' and '-', up to 100 of them")
+            self.note(node, f"{what}: {said(node)} is no name", "use letters, digits, '_' and '-', up to 100 of them")
             return None
         return text
 
@@ -158,7 +159,7 @@ class Reading:
             return None
 
     def value(self, node: Node | None, what: str) -> CompiledValue | None:
-        """Data that may hold templates."""
+        """Data that may hold templates; where one is broken the rest is still there to be checked."""
         if node is None:
             return None
         self._refuse_key_templates(node)
@@ -166,7 +167,7 @@ class Reading:
             return compile_value(plain_data(node))
         except ExpressionSyntax as error:
             self._note_faults(node, error, what)
-            return None
+            return CompiledValue(plain_data(node), None, _readable_references(node))
 
     def _note_faults(self, node: Node, error: ExpressionSyntax, what: str) -> None:
         for fault in error.faults:
@@ -186,6 +187,14 @@ class Reading:
                         entry.location, "a key cannot be a template", "write the key out; only values are templates"
                     )
                 self._refuse_key_templates(entry.value)
+
+
+def _readable_references(node: Node) -> frozenset[tuple[str, ...]]:
+    found: frozenset[tuple[str, ...]] = frozenset()
+    for _, text in texts(node):
+        with suppress(ExpressionSyntax):
+            found |= compile_value(text.value).references
+    return found
 
 
 def said(node: Node) -> str:

@@ -85,6 +85,18 @@ def plain_data(node: Node) -> Any:
     return {key: plain_data(entry.value) for key, entry in node.entries.items()}
 
 
+def texts(node: Node, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], ScalarNode]]:
+    """Every word and text of a node, with the keys that lead to it."""
+    if isinstance(node, ScalarNode):
+        yield path, node
+    elif isinstance(node, ListNode):
+        for number, item in enumerate(node.items):
+            yield from texts(item, (*path, number))
+    else:
+        for key, entry in node.entries.items():
+            yield from texts(entry.value, (*path, key))
+
+
 def below(node: Node, path: tuple[str | int, ...]) -> Node:
     """The node a path leads to, or the last one on the way."""
     for key in path:
@@ -139,7 +151,7 @@ class Source:
         if not isinstance(node, ScalarNode) or number > len(self.lines):
             return start
         row = self.lines[number - 1]
-        found = self.search(node, _as_word(word), number) if word else None
+        found = self.search(node, as_word(word), number) if word else None
         if found is None and number != start.line:
             return Location(self.file, number, len(row) - len(row.lstrip()) + 1)
         return found or start
@@ -160,7 +172,7 @@ def _clipped(text: str) -> str:
     return text if len(text) <= _TOLD else f"{text[: _TOLD - 3]}..."
 
 
-def _as_word(word: str) -> str:
+def as_word(word: str) -> str:
     """A pattern for a word that is no part of a longer one."""
     before, after = (r"\b" if edge.isalnum() or edge == "_" else "" for edge in (word[0], word[-1]))
     return f"{before}{re.escape(word)}{after}"

@@ -21,6 +21,7 @@ _REMEDIES: Final = (
     ("did not find expected hexdecimal", "a \\x or \\u escape without its digits", "use single quotes, or write the backslash twice"),
     ("did not find expected alphabetic", "a '*' or '&' begins an alias or anchor without a name", "put the value in quotes"),
     ("block sequence entries are not allowed", "a '-' stands where no list can begin", "begin the list on a line of its own, or quote the value"),
+    ("maximum nesting depth", "values are nested too deeply", "flatten them"),
     ("expected <document start>", "something stands after the end of the document", "remove it"),
 )  # fmt: skip
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
