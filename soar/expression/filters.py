@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, KeysView, Mapping, ValuesView
 from datetime import datetime
 from types import GeneratorType
 from typing import Any, Final
+from urllib.parse import quote
 
 from jinja2 import filters as stock
 from jinja2.runtime import Undefined
@@ -208,7 +209,9 @@ def text(value: Any) -> str:
 
 def urlencode(value: Any) -> str:
     """A text (or an object, as a query) made safe for a URL."""
-    return str(stock.do_urlencode(value))
+    if isinstance(value, Mapping):
+        return "&".join(f"{quote(key, safe='')}={quote(as_text(one, key), safe='')}" for key, one in value.items())
+    return quote(as_text(value, "the value"), safe="/")
 
 
 def _text(value: Any) -> str:
@@ -240,7 +243,8 @@ def paid(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             raise ExpressionFailed(f"null cannot go through `| {name}`; put such as `| default('unknown')` before it")
         spend(weight(demand(args[place])))
         for argument in (*args[place + 1 :], *kwargs.values()):
-            demand(argument)
+            if demand(argument) is None and name not in _GIVEN_NULL:
+                raise ExpressionFailed(f"null cannot be given to `| {name}`")
         result = function(*args, **kwargs)
         if isinstance(result, GeneratorType | Iterator | KeysView | ValuesView):
             result = list(result)
@@ -280,6 +284,8 @@ _STOCK: Final = (
 _TEXTUAL: Final = "capitalize lower title trim truncate upper wordcount".split()
 TAKE_NOTHING: Final = frozenset({"d", "default", "float", "int", "tojson"})
 """Filters that have an answer to null."""
+_GIVEN_NULL: Final = frozenset("float int map reject rejectattr select selectattr split".split())
+"""Filters to which null may be given beside their subject."""
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "default": default,

@@ -250,6 +250,8 @@ class Rewriter(NodeTransformer):
         return node
 
     def visit_Assign(self, node: nodes.Assign) -> Any:
+        if isinstance(node.target, nodes.NSRef) or node.target.find(nodes.NSRef) is not None:
+            self._fault(node, "'set' cannot change a part of something", "set a name of its own", "set")
         node.node = self.visit(node.node)
         return node
 
