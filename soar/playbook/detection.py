@@ -241,5 +241,6 @@ def _pattern_problem(pattern: str) -> tuple[str, str] | None:
     try:
         compiled(pattern)
     except ExpressionFailed as error:
-        return str(error), "RE2 has no look-around and no back-references"
+        perl = "perl operator" in str(error) or "escape" in str(error)
+        return str(error), "RE2 has no look-around and no back-references" if perl else "check brackets and repetitions"
     return None
