@@ -27,6 +27,8 @@ FORMATS = (
     '{{ ["{0.__class__}"] | map("format", alert) | list }}',
     '{{ [["{0.__class__}"]] | map("map", "format", alert) | list }}',
     '{{ [["{0.__class__}"]] | map("map", "<method>", "format", alert) | list }}',
+    '{{ [["%s"]] | map("map", "format", "x") | list }}',
+    '{{ [["x"]] | map("map", "center", 10) | list }}',
     '{{ "%(a)s" % alert }}',
     '{{ "%s" % alert }}',
     '{% set f = "{0.__class__}".format %}{{ f(alert) }}',
@@ -131,6 +133,20 @@ def test_f03_no_name_but_those_of_the_playbook_is_known(name: str) -> None:
 def test_f03_what_could_load_call_or_change_does_not_compile(source: str) -> None:
     with pytest.raises(ExpressionSyntax):
         compile_value(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "[1] | map('attr', 'x')",
+        "[1] | map(alert.title)",
+        "[1] | select('callable')",
+        "[1] | rejectattr('a', alert.title)",
+    ],
+)
+def test_f03_a_filter_named_by_text_is_held_against_the_list_at_load(source: str) -> None:
+    with pytest.raises(ExpressionSyntax):
+        compile_expression(source)
 
 
 def test_f03_a_missing_attribute_is_a_default_like_any_missing_key() -> None:

@@ -209,6 +209,10 @@ def test_b14_null_inside_json_is_null() -> None:
     assert rendered("{{ [alert.user] | tojson }}|{{ alert.user | tojson }}") == "[null]|null"
 
 
+def test_b14_null_among_the_items_of_a_list_is_named_too() -> None:
+    assert "null cannot go through `| length`" in failure("{{ ['a', alert.user] | map('length') | list }}")
+
+
 def test_b14_null_inside_a_query_is_an_error_that_names_the_key() -> None:
     assert "user is null" in failure("{{ {'user': alert.user} | urlencode }}")
     assert rendered("{{ {'q': 'a b/c', 'n': 1} | urlencode }}|{{ 'a b/c' | urlencode }}") == "q=a%20b%2Fc&n=1|a%20b/c"

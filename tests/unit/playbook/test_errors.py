@@ -144,6 +144,11 @@ def test_what_a_check_finds_stands_at_the_word_too(tmp_path: Path) -> None:
     assert [problem.severity for problem in problems] == ["warning"] + ["error"] * 22
 
 
+def test_a_word_is_found_where_it_stands_alone() -> None:
+    (problem,) = refused_steps("- {stop: '{{ alert.title | upper }} {{ 1 | upp }}'}\n")
+    assert (str(problem.location), problem.message) == ("p.yaml:4:44", "stop: there is no filter 'upp'")
+
+
 def test_one_broken_template_hides_no_other_error_and_makes_up_none(tmp_path: Path) -> None:
     text = HEAD + dedent(
         """
