@@ -14,7 +14,8 @@ from soar.testing.stage import given_alert
 
 def trigger(match: str, name: str = "p", rest: str = "") -> Playbook:
     """A playbook with this `match`."""
-    text = f"id: {name}\ntrigger:\n  match:\n{indent(dedent(match), '    ')}\n{indent(dedent(rest), '  ')}\nsteps: [{{stop: a}}]\n"
+    inner, beside = indent(dedent(match), "    "), indent(dedent(rest), "  ")
+    text = f"id: {name}\ntrigger:\n  match:\n{inner}\n{beside}\nsteps: [{{stop: a}}]\n"
     return parse_playbook(text, "p.yaml")
 
 
