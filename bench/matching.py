@@ -12,7 +12,7 @@ from soar.model.playbook import Playbook
 from soar.playbook import parse_playbook
 
 SIZES = (10, 1_000, 10_000)
-REPEATS = 2_000
+REPEATS = 500
 
 SELECTIONS = (
     "rule_name: Detection {n}\n      severity|gte: high",
@@ -73,10 +73,15 @@ def measure(tell: Callable[[str], None]) -> list[MatchCost]:
     costs = []
     for size in SIZES:
         matcher = Matcher(playbooks[:size])
-        cost = MatchCost(size, _best(matcher, alert()) * 1e6, sum(m.fired for m in matcher.match(alert())))
+        cost = MatchCost(size, _best(matcher, alert()) * 1e6, matched(matcher))
         tell(f"match against {size:,} playbooks: {cost.microseconds:.1f} us")
         costs.append(cost)
     return costs
+
+
+def matched(matcher: Matcher) -> int:
+    """How many playbooks the alert starts; in the figures, so that an index that finds nothing is seen."""
+    return sum(match.outcome == "matched" for match in matcher.match(alert()))
 
 
 def playbook(number: int) -> Playbook:
