@@ -173,6 +173,24 @@ async def test_a_revocation_that_the_server_ignores_is_not_confirmed(identity: I
     assert identity.is_active(token)
 
 
+@pytest.mark.parametrize("way", ["lookup", "by id"])
+async def test_a_token_that_is_hidden_from_our_client_is_not_taken_for_revoked(way: str) -> None:
+    """To a client that may not see a token, servers call it inactive or unknown; revoking tells the truth."""
+
+    async def hiding(request: web.Request) -> web.Response:
+        if request.path.startswith("/handles"):
+            return web.json_response({"token": "a-live-token"})
+        if request.method == "DELETE" or "revoke" in request.path:
+            return web.json_response({"error": "access_denied"}, status=403)
+        return web.json_response({"active": False}, status=404 if request.method == "GET" else 200)
+
+    paths = {"revoke_by_id": "DELETE /tokens/{token_id}", "status_by_id": "GET /tokens/{token_id}"}
+    ways: dict[str, dict[str, str]] = {"lookup": {}, "by id": paths}
+    async with serving(hiding) as url, connected("oauth2", settings(url, **ways[way]), OURS) as connections:
+        outcome = await connections.perform(call("subject.revoke_token", {"token_id": "t-1"}))
+    assert (outcome.kind, "access_denied" in outcome.message) == ("refused", True)
+
+
 @pytest.mark.parametrize("way", [{}, {"id_is_token": True}])
 async def test_a_wrong_client_secret_is_refused_and_not_shown(
     identity: IdentityProvider, token: str, way: dict[str, Any]
