@@ -83,6 +83,18 @@ class Definitions:
         """The playbooks of the configured folder, with everything that is wrong with them."""
         return load_catalog(self.settings.playbooks, self.connections.specs(), list(self.settings.sources))
 
+    def sound_catalog(self) -> Catalog:
+        """The playbooks of the configured folder, when nothing is wrong with them.
+
+        Raises:
+            DefinitionError: every error in any of them.
+        """
+        catalog = self.catalog()
+        errors = [problem for problem in catalog.problems if problem.severity == "error"]
+        if errors:
+            raise DefinitionError(errors)
+        return catalog
+
 
 class Runtime:
     """One process: intake, processor and engine on one database."""
@@ -118,6 +130,7 @@ class Runtime:
         )
         self._lock = contextlib.ExitStack()
         self._processing: asyncio.Task[None] | None = None
+        self._reloading = asyncio.Lock()
 
     @classmethod
     async def build(cls, settings: Settings, *, clock: Clock | None = None) -> Runtime:
@@ -129,10 +142,7 @@ class Runtime:
         """
         clock = clock or SystemClock()
         definitions = Definitions.read(settings, clock)
-        catalog = definitions.catalog()
-        errors = [problem for problem in catalog.problems if problem.severity == "error"]
-        if errors:
-            raise DefinitionError(errors)
+        catalog = definitions.sound_catalog()
         store = await Store.open(settings.database)
         try:
             return cls(definitions, store, catalog, clock)
@@ -159,13 +169,27 @@ class Runtime:
         """
         self._lock.enter_context(engine_lock(self.settings.database))
         await self.connections.start()
-        await self.keep_versions()
+        await self.keep_versions(self.loaded.catalog)
         await self.engine.start()
         self._processing = asyncio.create_task(self.processor.run())
 
-    async def keep_versions(self) -> None:
+    async def reload(self) -> LoadedPlaybooks:
+        """Take up the playbooks as their files are now, in one step; executions under way keep their version.
+
+        Raises:
+            DefinitionError: something is wrong with them; those in use stay in use, all of them.
+            StoreError: the versions could not be kept; likewise.
+        """
+        async with self._reloading:
+            loaded = await asyncio.to_thread(lambda: LoadedPlaybooks.of(self.definitions.sound_catalog()))
+            for playbook in loaded.playbooks.values():
+                self.pinned.keep(playbook)
+            await self.keep_versions(loaded.catalog)
+            self.loaded = loaded
+        return loaded
+
+    async def keep_versions(self, catalog: Catalog) -> None:
         """Keep the text of every loaded playbook, for executions that outlive an edit."""
-        catalog = self.loaded.catalog
         kept = [(book.id, book.digest, book.location.file, book.source) for book in catalog.playbooks.values()]
         await self.store.playbooks.keep(kept, catalog.digest)
 

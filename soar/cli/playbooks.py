@@ -2,13 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Final
+
 import typer
 
 from soar.cli.loading import load
-from soar.cli.output import Column, emit, table
-from soar.cli.shared import Config, Json
+from soar.cli.output import Column, emit, say, table
+from soar.cli.shared import Config, Json, database, run
+from soar.errors import Conflict, DefinitionError
+from soar.store import engine_process
 
 group = typer.Typer(no_args_is_help=True, help="The playbooks of the folder.")
+
+
+PATIENCE: Final = 30.0
+"""Seconds a running server gets to take the playbooks up."""
+_LOOK: Final = 0.1
+
+
+@group.command("reload")
+def reload(config: Config = None) -> None:
+    """Have the running server take up the files as they are now, all of them or none."""
+    loaded = load(config)
+    if loaded.errors or loaded.catalog is None:
+        raise DefinitionError(loaded.errors)
+    run(_reload(config, loaded.catalog.digest))
+    say(f"{len(loaded.catalog.playbooks)} playbooks are in use now")
+
+
+async def _reload(config: Path | None, digest: str) -> None:
+    async with database(config) as (settings, store):
+        process = engine_process(settings.database)
+        if process is None:
+            raise Conflict("no server runs on this database; `soar serve` loads the playbooks when it starts")
+        os.kill(process, signal.SIGHUP)
+        for _ in range(round(PATIENCE / _LOOK)):
+            kept = await store.playbooks.latest()
+            if kept is not None and kept.digest == digest:
+                return
+            await asyncio.sleep(_LOOK)
+        raise Conflict(f"process {process} has not taken them up after {PATIENCE:.0f} s; its log says why")
 
 
 @group.command("list")

@@ -54,7 +54,7 @@ async def _run(playbook: str, alert: dict[str, Any], config: Config, json: bool)
         await runtime.start()
         note("no server runs on this database: this command carries it out")
     except StoreBusy:
-        await runtime.keep_versions()
+        await runtime.keep_versions(runtime.loaded.catalog)
     try:
         raw = by_hand(playbook, alert, Actor("cli", operator().partition(":")[2]), runtime.clock.now())
         await runtime.store.alerts.keep([raw])

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 from soar.cli.output import note
 from soar.cli.shared import Config
 from soar.config import Settings, load_settings
+from soar.errors import SoarError
+from soar.telemetry import logger
 
 if TYPE_CHECKING:
     import uvicorn
+
+    from soar.runtime import Runtime
 
 
 def command(config: Config = None) -> int:
@@ -46,6 +50,7 @@ async def _serve(settings: Settings) -> int:
         host, port = settings.address
         server = uvicorn.Server(uvicorn_config(app, host, port, stop_grace=settings.execution.stop_grace))
         _stop_on_signals(server)
+        _reload_on_hangup(runtime)
         # Not `serve`: it raises the signal again at its end, before our own work is put in order.
         await server._serve(sockets=[listener])
     finally:
@@ -63,6 +68,27 @@ def _stop_on_signals(server: uvicorn.Server) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+
+
+def _reload_on_hangup(runtime: Runtime) -> None:
+    """SIGHUP takes up the playbooks as their files are now, as `soar playbooks reload` does."""
+    log = logger(__name__)
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        try:
+            loaded = await runtime.reload()
+        except SoarError as error:
+            log.warning("playbooks not reloaded, those in use stay", reason=str(error))
+        else:
+            log.info("playbooks reloaded", playbooks=len(loaded.playbooks), digest=loaded.digest)
+
+    def begin() -> None:
+        task = asyncio.create_task(reload())
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
 
 
 def _listen(settings: Settings) -> socket.socket:

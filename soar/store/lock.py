@@ -34,6 +34,23 @@ def engine_lock(url: str) -> Iterator[None]:
         os.close(handle)
 
 
+def engine_process(url: str) -> int | None:
+    """The process that is the engine of this database now; None when there is none."""
+    path = file_of(url)
+    try:
+        handle = os.open(path.with_name(path.name + ".engine"), os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        told = os.read(handle, 32).strip()
+        return int(told) if told.isdigit() else None
+    finally:
+        os.close(handle)
+    return None
+
+
 def _take(handle: int, path: str) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

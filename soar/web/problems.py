@@ -12,6 +12,7 @@ from starlette.responses import Response
 from soar.errors import (
     Conflict,
     CursorInvalid,
+    DefinitionError,
     DeliveryMalformed,
     DeliveryTooLarge,
     DeliveryTooSlow,
@@ -38,6 +39,7 @@ _KINDS: Final[tuple[tuple[type[SoarError], int, str], ...]] = (
     (NotFound, 404, "not-found"),
     (Conflict, 409, "conflict"),
     (CursorInvalid, 400, "bad-cursor"),
+    (DefinitionError, 409, "definition"),
     (StoreError, 503, "store"),
 )
 _STATUS_KINDS: Final = {404: "not-found", 405: "method-not-allowed", 401: "not-authenticated", 413: "too-large"}

@@ -108,7 +108,7 @@ class Server:
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.child: Child | None = None
-        self._token = ""
+        self._tokens: dict[str, str] = {}
         (folder / "playbooks").mkdir()
         self.configure(CONFIG.format(port=self.port, target=target))
         self.playbook("three-calls", PLAYBOOK)
@@ -162,6 +162,12 @@ class Server:
 
     async def soar(self, *arguments: str) -> str:
         """Run a command beside the server; its stdout."""
+        code, out, err = await self.ran(*arguments)
+        assert code == 0, f"soar {' '.join(arguments)}: exit {code}\n{out}{err}"
+        return out
+
+    async def ran(self, *arguments: str) -> tuple[int | None, str, str]:
+        """Run a command beside the server; its exit code, stdout and stderr."""
         child = await asyncio.create_subprocess_exec(
             *self.command(*arguments),
             cwd=self.folder,
@@ -170,10 +176,7 @@ class Server:
             stderr=asyncio.subprocess.PIPE,
         )
         out, err = await asyncio.wait_for(child.communicate(), PATIENCE)
-        assert child.returncode == 0, (
-            f"soar {' '.join(arguments)}: exit {child.returncode}\n{out.decode()}{err.decode()}"
-        )
-        return out.decode()
+        return child.returncode, out.decode(), err.decode()
 
     # Its webhook
 
@@ -193,21 +196,21 @@ class Server:
 
     # Its API
 
-    async def token(self) -> str:
-        if not self._token:
-            made = await self.soar("token", "create", "--role", "viewer", "--name", "acceptance", "--json")
-            self._token = orjson.loads(made)["token"]
-        return self._token
+    async def token(self, role: str = "viewer") -> str:
+        if role not in self._tokens:
+            made = await self.soar("token", "create", "--role", role, "--name", f"acceptance-{role}", "--json")
+            self._tokens[role] = orjson.loads(made)["token"]
+        return self._tokens[role]
 
     @asynccontextmanager
-    async def api(self) -> AsyncIterator[Api]:
-        headers = {"Authorization": f"Bearer {await self.token()}"}
+    async def api(self, role: str = "viewer") -> AsyncIterator[Api]:
+        headers = {"Authorization": f"Bearer {await self.token(role)}"}
         async with aiohttp.ClientSession(f"{self.base}", headers=headers) as session:
             yield Api(session)
 
 
 class Api:
-    """The read API with a token."""
+    """The HTTP API with a token."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -218,6 +221,10 @@ class Api:
             assert reply.status == 200, f"GET {path} {query}: {reply.status} {body.decode()}"
             found: dict[str, Any] = orjson.loads(body)
             return found
+
+    async def post(self, path: str) -> tuple[int, dict[str, Any]]:
+        async with self._session.post(f"/api/v1{path}") as reply:
+            return reply.status, orjson.loads(await reply.read())
 
     async def all(self, path: str, **query: str) -> list[dict[str, Any]]:
         """Every item, page by page."""

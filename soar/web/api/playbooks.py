@@ -38,16 +38,14 @@ _BODY: dict[str, Any] = {
 @router.get("", summary="The playbooks in use")
 async def playbooks(runtime: Served) -> Response:
     """`problems` are warnings about them, with their places."""
-    loaded = runtime.loaded
-    items = [views.playbook(loaded.playbooks[name]) for name in sorted(loaded.playbooks)]
-    return answer(
-        {
-            "items": items,
-            "next_cursor": None,
-            "catalog_digest": loaded.digest,
-            "problems": [str(problem) for problem in runtime.warnings],
-        }
-    )
+    return _listed(runtime)
+
+
+@router.post("/reload", summary="Take up the files as they are now")
+async def reload(runtime: Served) -> Response:
+    """In one step, and answered like the list; 409 tells what is wrong, and then all stay as they were."""
+    await runtime.reload()
+    return _listed(runtime)
 
 
 @router.get("/{playbook_id}", summary="One playbook with its text")
@@ -64,6 +62,19 @@ async def run(runtime: Served, asker: Asker, playbook_id: str, request: Request)
     execution_id = await runtime.run_by_hand(found.id, alert, asker)
     path = f"/api/v1/executions/{execution_id}"
     return answer({"id": execution_id, "playbook_id": found.id}, 202, {"Location": path})
+
+
+def _listed(runtime: Runtime) -> Response:
+    loaded = runtime.loaded
+    items = [views.playbook(loaded.playbooks[name]) for name in sorted(loaded.playbooks)]
+    return answer(
+        {
+            "items": items,
+            "next_cursor": None,
+            "catalog_digest": loaded.digest,
+            "problems": [str(problem) for problem in runtime.warnings],
+        }
+    )
 
 
 def _loaded(runtime: Runtime, playbook_id: str) -> Playbook:
