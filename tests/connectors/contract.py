@@ -46,6 +46,8 @@ class Change:
     count: Callable[[], Awaitable[int]]
     bad_inputs: Sequence[Mapping[str, Any]] = ()
     """Inputs that must be refused before anything is sent."""
+    key: str = "key-1"
+    """The call's key; one of its own where the system outlives the test, and keeps keys."""
 
 
 @dataclass
@@ -66,6 +68,8 @@ class Subject:
     faults: FaultProxy | None = None
     secrets: Sequence[str] = ()
     """The values that must be seen nowhere."""
+    patience: float = 0.3
+    """Seconds a call gets where the system stays silent; more where several requests come before the one that counts."""
 
 
 @asynccontextmanager
@@ -146,7 +150,7 @@ class ConnectorContract:
                 continue
             before = await change.count()
             outcome = await done(subject, change)
-            undo = UndoCall(change.name, change.inputs, "key-1", outcome.output, spec.undo)
+            undo = UndoCall(change.name, change.inputs, change.key, outcome.output, spec.undo)
             for _ in range(2):
                 undone = await subject.connections.undo(undo, key="undo-1", timeout=10)
                 assert undone.kind == "done", undone.message
@@ -165,7 +169,7 @@ class ConnectorContract:
         for change, spec in changes(subject):
             if not spec.verifies:
                 continue
-            asked = call(change.name, change.inputs)
+            asked = call(change.name, change.inputs, change.key)
             before = await subject.connections.verify(asked)
             assert before.kind == "absent", before.message
             outcome = await done(subject, change)
@@ -207,7 +211,7 @@ class ConnectorContract:
             assert outcome.kind == ("unknown" if changing else "unavailable"), outcome
 
     async def test_a_silent_system_leaves_a_change_unknown(self, subject: Subject) -> None:
-        async for item, changing, faults in faulted(subject, timeout=0.3):
+        async for item, changing, faults in faulted(subject, timeout=subject.patience):
             faults.set("silent", only=WRITES if changing else "")
             outcome = await subject.connections.perform(item)
             assert outcome.kind == ("unknown" if changing else "unavailable"), outcome
@@ -220,11 +224,11 @@ class ConnectorContract:
         for change, spec in changes(subject):
             before = await change.count()
             subject.faults.set("lost", only=WRITES)
-            outcome = await subject.connections.perform(call(change.name, change.inputs))
+            outcome = await subject.connections.perform(call(change.name, change.inputs, change.key))
             subject.faults.clear()
             assert outcome.kind == "unknown", outcome
             if spec.verifies:
-                found = await subject.connections.verify(call(change.name, change.inputs))
+                found = await subject.connections.verify(call(change.name, change.inputs, change.key))
                 assert found.kind == "done", found
             elif spec.idempotent:
                 await done(subject, change)
@@ -238,9 +242,9 @@ class ConnectorContract:
                 continue
             before = await change.count()
             subject.faults.set("lost", only=WRITES)
-            await subject.connections.perform(call(change.name, change.inputs))
+            await subject.connections.perform(call(change.name, change.inputs, change.key))
             subject.faults.clear()
-            undo = UndoCall(change.name, change.inputs, "key-1", None, spec.undo)  # S33: its result is not known
+            undo = UndoCall(change.name, change.inputs, change.key, None, spec.undo)  # S33: its result is not known
             undone = await subject.connections.undo(undo, key="undo-1", timeout=10)
             assert undone.kind == "done", undone.message
             assert await change.count() == before
@@ -278,7 +282,7 @@ def changes(subject: Subject) -> list[tuple[Change, ActionSpec]]:
 
 def calls(subject: Subject, timeout: float = 10.0) -> list[tuple[ActionCall, bool]]:
     """One call of each action, and whether it changes something."""
-    items = [(call(change.name, change.inputs, f"key-{change.name}", timeout), True) for change in subject.changes]
+    items = [(call(change.name, change.inputs, change.key, timeout), True) for change in subject.changes]
     return items + [(call(read.name, read.inputs, timeout=timeout), False) for read in subject.reads]
 
 
@@ -293,6 +297,6 @@ async def faulted(subject: Subject, timeout: float = 10.0) -> AsyncIterator[tupl
 
 async def done(subject: Subject, change: Change) -> Outcome:
     """Make the change, which must work."""
-    outcome = await subject.connections.perform(call(change.name, change.inputs))
+    outcome = await subject.connections.perform(call(change.name, change.inputs, change.key))
     assert outcome.kind == "done", outcome.message
     return outcome

@@ -54,6 +54,7 @@ def subject_for(
         reads=[Read("subject.introspect", {"token_id": token_id})],
         faults=proxy,
         secrets=[SECRET, *([token] if token != token_id else [])],
+        patience=2,
     )
 
 
@@ -133,6 +134,7 @@ class TestById(ConnectorContract):
                 reads=[Read("subject.introspect", {"token_id": "t-1"})],
                 faults=proxy,
                 secrets=[SECRET],
+                patience=1,
             )
 
 

@@ -65,6 +65,7 @@ class TestOidcProvider(ConnectorContract):
                 reads=[Read("subject.introspect", inputs)],
                 faults=proxy,
                 secrets=[SECRET, token],
+                patience=2,
             )
 
 
