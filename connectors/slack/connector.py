@@ -1,11 +1,12 @@
 """Slack: post a message and change it, through slack-sdk's own client on the engine's HTTP session.
 
-Texts come from playbooks and alerts together, so all of them are escaped: no alert can ping a channel, name a person
-or hide a link behind other words.
+Texts come from playbooks and alerts together, so all of them are escaped and shown as they are: no alert can ping a
+channel, name a person, hide a link behind other words or dress itself up.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Final
 
@@ -29,6 +30,8 @@ from soar.sdk import (
 )
 
 TEXT_LIMIT: Final = 4_000
+_QUIET: Final = logging.getLogger("soar.connectors.slack")
+_QUIET.setLevel(logging.WARNING)  # at debug the SDK logs every text and every answer whole
 _WAIT_LIMIT: Final = 900.0
 _PASSING: Final = frozenset({"ratelimited", "rate_limited", "service_unavailable", "request_timeout"})
 _MAYBE_DONE: Final = frozenset({"internal_error", "fatal_error", "server_error"})
@@ -49,13 +52,15 @@ class SlackSettings(HttpSettings):
     """Slack's Web API; another address only for rehearsals."""
     repeat_lost_posts: bool = False
     """After a lost answer post once more, marked as such, instead of asking a person whether the message is there."""
+    formatting: bool = False
+    """Let *bold*, _italic_ and `code` in texts take effect, in those parts too that an alert brought."""
 
 
 class PostMessage(Params):
     to: str = Field(min_length=1, max_length=255, examples=["#soc"])
     """Channel by name (`#soc`) or id, or a user's id for a direct message."""
     text: str = Field(min_length=1)
-    """The message; *bold*, _italic_ and `code` work, mentions and hidden links do not. Cut after 4,000 characters."""
+    """The message, shown as it is: mentions, hidden links and formatting do not work. Cut after 4,000 characters."""
     thread: str | None = None
     """`ts` of the message to answer below."""
 
@@ -88,13 +93,14 @@ class Slack(HttpConnector):
     async def post_message(self, params: PostMessage, call: Call) -> Posted:
         """Post a message to a channel, a thread or a person."""
         repeated = self.settings.repeat_lost_posts and call.attempt > 1
-        text = _escaped(params.text) + (f"\n_(try {call.attempt}: this may stand here twice)_" if repeated else "")
+        text = _escaped(params.text) + (f"\n(try {call.attempt}: this may stand here twice)" if repeated else "")
         client = self._client()
         return await self._send(
             lambda: client.chat_postMessage(
                 channel=params.to,
                 text=text,
                 thread_ts=params.thread,
+                mrkdwn=self.settings.formatting,
                 parse="none",
                 link_names=False,
                 unfurl_links=False,
@@ -108,7 +114,12 @@ class Slack(HttpConnector):
         client = self._client()
         return await self._send(
             lambda: client.chat_update(
-                channel=params.channel, ts=params.ts, text=_escaped(params.text), parse="none", link_names=False
+                channel=params.channel,
+                ts=params.ts,
+                text=_escaped(params.text),
+                mrkdwn=self.settings.formatting,
+                parse="none",
+                link_names=False,
             )
         )
 
@@ -128,6 +139,7 @@ class Slack(HttpConnector):
             session=self.http.session,
             # Whether a post is made again is the engine's to decide: it writes that down first.
             retry_handlers=[],
+            logger=_QUIET,
         )
         client.proxy = None  # the SDK reads one from the environment; the engine goes only where its settings say
         return client
@@ -149,10 +161,8 @@ async def _sorted(method: Callable[[], Awaitable[AsyncSlackResponse]], *, change
 def _refusal(response: Any, lost: type[OutcomeUnknown | Unavailable]) -> Refused | Unavailable | OutcomeUnknown:
     status, code = _status_and_code(response)
     message = f"Slack answered {status} {code}".rstrip()
-    if status == 429 or code in _PASSING:
+    if status in (429, 503) or code in _PASSING:
         return _asked_to_wait(message, response.headers.get("Retry-After"))
-    if status == 503:
-        return Unavailable(message)
     if status >= 500 or code in _MAYBE_DONE:
         return lost(message)
     remedy = _REMEDIES.get(code)

@@ -69,7 +69,7 @@ class Subject:
     secrets: Sequence[str] = ()
     """The values that must be seen nowhere."""
     patience: float = 0.3
-    """Seconds a call gets where the system stays silent; more where several requests come before the one that counts."""
+    """Seconds a call gets where the system stays silent; more where several requests precede the one that counts."""
 
 
 @asynccontextmanager
