@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterable, Collection, Mapping
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -296,12 +296,19 @@ class _Exchange:
 async def _limited(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
     parts: list[bytes] = []
     size = 0
-    async for part in response.aiter_bytes():
+    async for part in _parts(response):
         parts.append(part)
         size += len(part)
         if size > limit:
             return b"".join(parts)[:limit], True
     return (parts[0] if len(parts) == 1 else b"".join(parts)), False
+
+
+def _parts(response: httpx.Response) -> AsyncIterable[bytes]:
+    """The body piece by piece; decoding is asked for only where there is something to decode: it costs the most."""
+    if "content-encoding" in response.headers or not isinstance(response.stream, httpx.AsyncByteStream):
+        return response.aiter_bytes()
+    return response.stream
 
 
 def bearer_header(token: str) -> dict[str, str]:
