@@ -20,6 +20,7 @@ from soar.sdk import (
     OutcomeUnknown,
     Params,
     Refused,
+    Reply,
     Result,
     Unavailable,
     action,
@@ -125,13 +126,13 @@ class Caddy(HttpConnector):
                 return Denied(entry=entry["@id"])
             if reply.status_code != _CHANGED_MEANWHILE and not await self._find(entry):
                 # Caddy answers 500 with the reason when it rejects a configuration, and keeps the one it had.
-                raise _rejected(reply.status_code, reply.text)
+                raise _rejected(reply)
         raise Unavailable(f"route {route} was changed by others {_TRIES} times in a row")
 
     async def _allow(self, done: Denied) -> None:
         reply = await self.http.delete(f"id/{done.entry}", accept={404, 500})
         if reply.status_code == 500 and await self._standing(done.entry) is not None:
-            raise _rejected(reply.status_code, reply.text)
+            raise _rejected(reply)
 
     async def _find(self, entry: dict[str, Any]) -> Denied | None:
         standing = await self._standing(entry["@id"])
@@ -152,7 +153,7 @@ def _address(params: BlockIp) -> dict[str, Any]:
     return {"client_ip": {"ranges": [params.ip]}}
 
 
-def _rejected(status: int, text: str) -> Refused | OutcomeUnknown:
-    if status < 500 or text.lstrip().startswith('{"error"'):
-        return Refused(f"Caddy rejected the change and kept its configuration: {text.strip()[:300]}")
-    return OutcomeUnknown(f"something before Caddy answered {status}: {text.strip()[:200]}")
+def _rejected(reply: Reply) -> Refused | OutcomeUnknown:
+    if reply.status_code < 500 or reply.text.lstrip().startswith('{"error"'):
+        return Refused(f"Caddy rejected the change and kept its configuration: {reply.excerpt()}")
+    return OutcomeUnknown(f"something before Caddy answered {reply.status_code}: {reply.excerpt()}")

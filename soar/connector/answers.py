@@ -17,6 +17,8 @@ from soar.connector.masking import Masker
 from soar.errors import ConnectorError, OutcomeUnknown, Refused, Unavailable
 
 _EXCERPT: Final = 300
+_LOOKED_AT: Final = 20_000
+"""Characters of a body that an excerpt is made from: far more than it keeps, far less than a body may have."""
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _WIDE: Final = 18
 """Digits that always fit 64 bits."""
@@ -33,7 +35,7 @@ class CallTimedOut(Unavailable):
 class Reply:
     """What a system answered. Bytes that are no text are replaced, never an error."""
 
-    __slots__ = ("_changes", "_hidden", "content", "headers", "label", "status_code", "truncated")
+    __slots__ = ("_changes", "_hidden", "_masker", "content", "headers", "label", "status_code", "truncated")
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class Reply:
         label: str = "",
         changes: bool = False,
         truncated: bool = False,
+        masker: Masker | None = None,
         hidden: Collection[str] = (),
     ) -> None:
         self.status_code = status_code
@@ -54,6 +57,7 @@ class Reply:
         self.truncated = truncated
         """The body was longer than is kept; its beginning is here."""
         self._changes = changes
+        self._masker = masker
         self._hidden = hidden
 
     @property
@@ -82,13 +86,13 @@ class Reply:
             raise (OutcomeUnknown if self._changes else Refused)(message) from error
 
     def excerpt(self) -> str:
-        """The beginning of the body, on one line, for a message; without what was sent along and must not be told."""
-        text = self.text
-        if self._hidden:
-            masker = Masker()
-            for secret in self._hidden:
-                masker.add(secret)
-            text = masker.text(text)  # before it is cut: half a secret is not recognised any more
+        """The beginning of the body, on one line, for a message.
+
+        Masked before it is cut: half a secret is not recognised any more.
+        """
+        text = self.text[:_LOOKED_AT]
+        for masker in (self._masker, _masker_of(self._hidden)):
+            text = masker.text(text) if masker is not None else text
         line = " ".join(text.split())
         return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"
 
@@ -98,6 +102,16 @@ class Reply:
             return read_json(self.text)
         except ValueError:
             return self.text
+
+
+def _masker_of(secrets: Collection[str]) -> Masker | None:
+    """What hides these values beside the process's own secrets; None when there are none."""
+    if not secrets:
+        return None
+    masker = Masker()
+    for secret in secrets:
+        masker.add(secret)
+    return masker
 
 
 def read_json(text: str) -> Any:

@@ -79,7 +79,7 @@ class ConnectionSet:
         self._secrets = secrets
         self._clock = clock
         self._masker = masker
-        self._http = http or SharedHttp(clock)
+        self._http = http or SharedHttp(clock, masker=masker)
         self._connections: dict[str, _Connection] = {}
         self._actions: dict[str, tuple[_Connection, ActionDefinition]] = {}
         problems: list[str] = []

@@ -21,6 +21,7 @@ from httpx_aiohttp import AiohttpTransport
 from soar.clock import Clock, SystemClock
 from soar.connector.answers import AnswerTooLarge, CallTimedOut, Reply, sorted_status
 from soar.connector.egress import EgressConnector
+from soar.connector.masking import Masker
 from soar.connector.trail import Sending, Trail, current_sending, current_trail
 from soar.errors import ConnectorError, OutcomeUnknown, Refused, Unavailable
 
@@ -47,8 +48,10 @@ class SharedHttp:
         transport: httpx.AsyncBaseTransport | None = None,
         body_limit: int = BODY_LIMIT,
         longest_wait: float = LONGEST_WAIT,
+        masker: Masker | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
+        self.masker = masker
         self.body_limit = body_limit
         self.longest_wait = longest_wait
         self.notes_connections = transport is None
@@ -258,6 +261,7 @@ class _Exchange:
             label=self.label,
             changes=self.changes,
             truncated=truncated,
+            masker=self.shared.masker,
             hidden=self.hidden,
         )
 

@@ -186,7 +186,11 @@ def _lowered(found: re.Match[str]) -> str:
 
 def _base64_cores(value: str) -> Iterator[str]:
     """What every base64 text that contains the secret must contain, wherever the secret starts in it."""
-    raw = value.encode("utf-8", "surrogatepass")
+    for spelling in {value, quote(value, safe=""), quote_plus(value)}:  # OAuth's basic header is form-encoded first
+        yield from _cores(spelling.encode("utf-8", "surrogatepass"))
+
+
+def _cores(raw: bytes) -> Iterator[str]:
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         for offset in range(3):
             core = _core(raw, offset, encode)
