@@ -161,7 +161,7 @@ async def test_slacks_errors_are_sorted(
 async def test_retry_after_is_handed_on(inbox: SlackInbox, status: int, header: str | None, wait: float | None) -> None:
     async def busy(_: web.Request) -> web.Response:
         headers = {"Retry-After": header} if header else {}
-        return web.json_response({"ok": False, "error": "ratelimited"}, status=status, headers=headers)
+        return web.json_response({"ok": False, "error": "busy"}, status=status, headers=headers)
 
     async with serving(busy) as url, connected("slack", {"base_url": url}, {"token": TOKEN}) as connections:
         done = await connections.perform(call("subject.post_message", POST))
