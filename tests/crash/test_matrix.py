@@ -189,10 +189,12 @@ async def matrix(folder: Path, chosen: int | None) -> None:
     assert died >= len(points) * 0.8
 
 
+@pytest.mark.timeout(600)
 async def test_killed_at_seeded_writes(tmp_path: Path) -> None:
     await matrix(tmp_path, SEEDED)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_killed_at_every_write(tmp_path: Path) -> None:
     await matrix(tmp_path, None)
