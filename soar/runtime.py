@@ -160,14 +160,14 @@ class Runtime:
         """Whether alerts that come in now are carried out."""
         return self.engine.running and self._processing is not None and not self._processing.done()
 
-    async def start(self) -> None:
-        """Become the engine of this database, and go on where the last one stopped.
+    async def start(self, *, serving: bool = False) -> None:
+        """Become the engine of this database, and go on where the last one stopped; `serving`: as a server.
 
         Raises:
             StoreBusy: another process is its engine.
             ConfigError: a connection's secret is missing.
         """
-        self._lock.enter_context(engine_lock(self.settings.database))
+        self._lock.enter_context(engine_lock(self.settings.database, serving=serving))
         await self.connections.start()
         await self.keep_versions(self.loaded.catalog)
         await self.engine.start()

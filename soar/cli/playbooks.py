@@ -14,7 +14,7 @@ from soar.cli.loading import load
 from soar.cli.output import Column, emit, say, table
 from soar.cli.shared import Config, Json, database, run
 from soar.errors import Conflict, DefinitionError
-from soar.store import engine_process
+from soar.store import serving_process
 
 group = typer.Typer(no_args_is_help=True, help="The playbooks of the folder.")
 
@@ -36,7 +36,7 @@ def reload(config: Config = None) -> None:
 
 async def _reload(config: Path | None, digest: str) -> None:
     async with database(config) as (settings, store):
-        process = engine_process(settings.database)
+        process = serving_process(settings.database)
         if process is None:
             raise Conflict("no server runs on this database; `soar serve` loads the playbooks when it starts")
         os.kill(process, signal.SIGHUP)

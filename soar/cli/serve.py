@@ -44,13 +44,13 @@ async def _serve(settings: Settings) -> int:
     configure_logging(runtime.masker.mask)
     try:
         listener = _listen(settings)
-        await runtime.start()
+        _reload_on_hangup(runtime)  # before anybody can learn from the lock that this process takes it
+        await runtime.start(serving=True)
         note(f"soar: serving {len(runtime.loaded.playbooks)} playbooks on http://{settings.listen}")
         app = create_app(runtime)
         host, port = settings.address
         server = uvicorn.Server(uvicorn_config(app, host, port, stop_grace=settings.execution.stop_grace))
         _stop_on_signals(server)
-        _reload_on_hangup(runtime)
         # Not `serve`: it raises the signal again at its end, before our own work is put in order.
         await server._serve(sockets=[listener])
     finally:

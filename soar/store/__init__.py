@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from soar.store import units
 from soar.store.alerts import AlertCounts, AlertSummary, StoredAlert
-from soar.store.lock import engine_lock, engine_process
+from soar.store.lock import engine_lock, serving_process
 from soar.store.pages import AlertFilter, ContainmentFilter, ExecutionFilter, Page
 from soar.store.schema import upgrade
 from soar.store.store import Store
@@ -37,7 +37,7 @@ __all__ = [
     "StoredAlert",
     "Token",
     "engine_lock",
-    "engine_process",
+    "serving_process",
     "units",
     "upgrade",
 ]

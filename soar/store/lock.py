@@ -9,14 +9,17 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from soar.errors import StoreBusy, StoreUnavailable
 from soar.store.database import file_of
 
+_SERVES: Final = " serves"
+
 
 @contextmanager
-def engine_lock(url: str) -> Iterator[None]:
-    """Be the engine of this database until the block ends.
+def engine_lock(url: str, *, serving: bool = False) -> Iterator[None]:
+    """Be the engine of this database until the block ends; `serving`: a server, which takes SIGHUP as a request.
 
     Raises:
         StoreBusy: another process is; it is named.
@@ -28,14 +31,17 @@ def engine_lock(url: str) -> Iterator[None]:
     except OSError as error:
         raise StoreUnavailable(f"{beside}: cannot be opened ({error.strerror})") from error
     try:
-        _take(handle, str(path))
+        _take(handle, str(path), serving)
         yield
     finally:
         os.close(handle)
 
 
-def engine_process(url: str) -> int | None:
-    """The process that is the engine of this database now; None when there is none."""
+def serving_process(url: str) -> int | None:
+    """The server that is the engine of this database now; None where there is none, or only a command is at work.
+
+    A command must not be sent SIGHUP: it would end in the middle of an upgrade.
+    """
     path = file_of(url)
     try:
         handle = os.open(path.with_name(path.name + ".engine"), os.O_RDONLY)
@@ -44,20 +50,20 @@ def engine_process(url: str) -> int | None:
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        told = os.read(handle, 32).strip()
-        return int(told) if told.isdigit() else None
+        pid, serves, _ = os.read(handle, 32).decode("ascii", "replace").partition(_SERVES)
+        return int(pid) if serves and pid.isdigit() else None
     finally:
         os.close(handle)
     return None
 
 
-def _take(handle: int, path: str) -> None:
+def _take(handle: int, path: str, serving: bool) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        pid = os.read(handle, 32).decode("ascii", "replace").strip() or "unknown"
+        pid = os.read(handle, 32).decode("ascii", "replace").partition(" ")[0].strip() or "unknown"
         raise StoreBusy(
             f"{path}: process {pid} is its engine already; end that one first, or give this one another `database`"
         ) from None
     os.ftruncate(handle, 0)
-    os.write(handle, f"{os.getpid()}\n".encode())
+    os.write(handle, f"{os.getpid()}{_SERVES if serving else ''}\n".encode())

@@ -6,6 +6,7 @@ import asyncio
 
 import aiohttp
 
+from soar.store import engine_lock
 from tests.acceptance.harness import Answer, Recorder, Server, alert, calling
 
 
@@ -70,4 +71,15 @@ async def test_a_reload_without_a_server_says_so(server: Server) -> None:
     assert server.child is not None
     await asyncio.to_thread(server.child.end)
     code, _, said = await server.ran("playbooks", "reload")
+    assert (code, "no server runs on this database" in said) == (1, True), said
+
+
+async def test_a_command_at_work_on_the_database_is_left_alone(server: Server) -> None:
+    """SIGHUP would end it, an upgrade for one in the middle of its work."""
+    await server.start()
+    assert server.child is not None
+    await asyncio.to_thread(server.child.end)
+    # In this process, which a SIGHUP would end.
+    with engine_lock(f"sqlite:///{server.folder / 'soar.db'}"):
+        code, _, said = await server.ran("playbooks", "reload")
     assert (code, "no server runs on this database" in said) == (1, True), said
