@@ -231,6 +231,14 @@ class TargetBusy(StoreError):
     """The target is being lifted at this moment; ask again when that is over."""
 
 
+class OverBudget(StoreError):
+    """A blast-radius budget has no room for one more change; a person must be asked."""
+
+    def __init__(self, budget: str, message: str) -> None:
+        super().__init__(message)
+        self.budget = budget
+
+
 class NotFound(StoreError):
     """No row has that id."""
 

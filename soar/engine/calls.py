@@ -117,7 +117,7 @@ class RunCalls:
                 target=prepared.target,
                 action=run.action.action,
                 path=run.path,
-                undo_after=run.action.undo.after if run.action.undo else None,
+                undo_after=run.action.undo.after if run.action.undo else (),
                 undo=self._undo_call(run, spec, prepared, call, None),
                 playbook_id=self._execution.playbook_id,
                 alert_id=self._execution.alert_id,

@@ -51,4 +51,9 @@ class Containment:
     """The alert's title when the change was made."""
     lifted_by: str | None = None
     lift_reason: str | None = None
+    rung: int = 1
+    """Which time this target is contained, counted as S32 says."""
+    missing_since: Millis | None = None
+    """When a look at the system first found that it is no longer there (S35)."""
+    checked_at: Millis | None = None
     holds: tuple[Hold, ...] = ()

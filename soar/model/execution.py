@@ -15,7 +15,35 @@ FINAL: Final[frozenset[str]] = frozenset({"succeeded", "failed", "cancelled", "s
 
 StepStatus = Literal["waiting", "running", "succeeded", "failed", "skipped", "rejected", "cancelled", "outcome_unknown"]
 
-FactKind = Literal["entered", "chosen", "attempt", "outcome", "ended", "due", "asked", "answered", "phase"]
+ExecutionMode = Literal["live", "shadow", "dry_run"]
+"""Shadow and dry run: reading actions are real, changing ones answer from their schema's examples (S36)."""
+
+FactKind = Literal[
+    "entered",
+    "chosen",
+    "items",
+    "turn",
+    "attempt",
+    "outcome",
+    "ended",
+    "due",
+    "asked",
+    "answered",
+    "demanded",
+    "approval",
+    "settled",
+    "voided",
+    "event",
+    "opened",
+    "child",
+    "releasing",
+    "released",
+    "lifted",
+    "phase",
+    "cancel",
+    "pause",
+    "resume",
+]
 """What one row of history says; see `soar.engine.history`."""
 
 
@@ -56,6 +84,23 @@ class Execution:
     """`{step, kind, message}` of a failed one."""
     message: str | None = None
     """What `stop` or `fail` said."""
+    mode: ExecutionMode = "live"
+    priority: int = 0
+    """The playbook's own; see `soar.store.rows` for what goes first."""
+    parent_id: str | None = None
+    """For a sub-playbook, and for a lift that an `undo` step waits for: whom its end is told to."""
+    parent_path: str | None = None
+    """The step of the parent that waits for it."""
+    rerun_of: str | None = None
+    hops: int = 0
+    """How many executions led to this one, by sub-playbooks, events and calls to ourselves (S15, M01)."""
+    slot_key: str | None = None
+    """`<playbook id>:<rendered concurrency key>`; None when nothing limits it (S18)."""
+    slot_limit: int = 0
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Any] | None = None
+    pins: Mapping[str, str] = field(default_factory=dict)
+    """Digest by id of every sub-playbook that can be reached, fixed when the root opened (S15)."""
 
 
 @dataclass(frozen=True, slots=True)

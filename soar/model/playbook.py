@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from soar.clock import Millis
 from soar.errors import Location
+from soar.model.approval import ApprovalRule
 from soar.model.trigger import Trigger
 
 Scope = Mapping[str, Any]
@@ -61,9 +63,18 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class UndoRule:
-    """When a containment lifts itself: seconds after its outcome."""
+    """When and how the containment that an action makes is taken back."""
 
-    after: float
+    after: tuple[float, ...] = ()
+    """Seconds from the outcome until it lifts; several are a ladder (S32). Empty: policy's default."""
+    reset: float = 30 * 86_400.0
+    """Seconds after the end of an earlier period in which a new one counts as repeated."""
+    never: bool = False
+    """Only a person, or an `undo` step, lifts it."""
+    connection: str | None = None
+    """With `action` and `inputs`: the call that takes it back instead of the connector's own inverse."""
+    action: str | None = None
+    inputs: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,95 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """One branch of a `switch`."""
+
+    when: Expression
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """`switch`: the steps of the first case that holds, else those of `else`."""
+
+    cases: tuple[Case, ...]
+    otherwise: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """Branches at once, each one step (S11)."""
+
+    branches: tuple[Step, ...]
+    join: Literal["all", "any"] | int = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class ForEach:
+    """The same steps for every item of a list (S12)."""
+
+    items: Expression
+    steps: tuple[Step, ...]
+    alias: str = "item"
+    concurrency: Value | int = 1
+    """A template is rendered once, with the list; below 1 fails the step (K03)."""
+    on_item_failure: Literal["finish", "stop"] = "finish"
+
+
+@dataclass(frozen=True, slots=True)
+class While:
+    """The same steps while a condition holds, at most `max_iterations` times."""
+
+    condition: Expression
+    steps: tuple[Step, ...]
+    max_iterations: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFor:
+    """`wait: {for: 10m}`, in seconds from the start of the step."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntil:
+    """`wait: {until: expr}`: an instant, evaluated once; the past passes at once (S14)."""
+
+    moment: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class WaitEvent:
+    """`wait: {event: name, match: {field: value}, timeout}` (S14)."""
+
+    event: str
+    match: Value | None = None
+    """A map: dotted paths of the event's data, and the values they must equal."""
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlaybook:
+    """A sub-playbook: an execution of its own, waited for (S15)."""
+
+    playbook: str
+    inputs: Value
+
+
+@dataclass(frozen=True, slots=True)
+class UndoSteps:
+    """Lift what these steps contained, now (S34)."""
+
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskApproval:
+    """An approval as a step of its own; its rule is the step's `approval`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End the execution here, as succeeded."""
 
@@ -119,12 +219,29 @@ class Fail:
     message: Value
 
 
-Body = Action | SetVariables | Block | Choice | Stop | Fail
+Body = (
+    Action
+    | SetVariables
+    | Block
+    | Choice
+    | Switch
+    | Parallel
+    | ForEach
+    | While
+    | WaitFor
+    | WaitUntil
+    | WaitEvent
+    | CallPlaybook
+    | UndoSteps
+    | AskApproval
+    | Stop
+    | Fail
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: `when`, then its body, then `on_failure` (S9)."""
+    """One step: `when`, its guard, its body, then `on_failure` (S9)."""
 
     segment: str
     """Its part of the path: its id, or `@n`, its place in its list from 0 (S5)."""
@@ -135,6 +252,28 @@ class Step:
     when: Expression | None = None
     timeout: float | None = None
     on_failure: Literal["fail", "continue"] | tuple[Step, ...] = "fail"
+    approval: ApprovalRule | None = None
+    """The guard of its body; for AskApproval, the question itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One value a playbook takes from its caller or from the form of a manual run."""
+
+    name: str
+    schema: Mapping[str, Any]
+    """JSON Schema: `type` (string, integer, number, boolean, array, object), `enum`, `description`, `format` ..."""
+    required: bool = False
+    default: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrencyRule:
+    """How many executions of this playbook with one key may be under way (S18)."""
+
+    key: Value
+    limit: int = 1
+    when_full: Literal["queue", "skip", "cancel_oldest"] = "queue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,4 +294,17 @@ class Playbook:
     timeout: float | None = None
     """Seconds for the whole execution; None is the setting's default (7 days)."""
     on_failure: tuple[Step, ...] = ()
+    finally_: tuple[Step, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    outputs: Mapping[str, Value] = field(default_factory=dict)
+    concurrency: ConcurrencyRule | None = None
+    priority: int = 0
+    """-100 to 100: of executions that are ready, the higher goes first; then severity, then age."""
+    exclusive: bool = False
+    """Of all playbooks that match an alert, only the exclusive one of the highest priority opens."""
+    valid_from: Millis | None = None
+    valid_until: Millis | None = None
+    mode: Literal["live", "shadow", "disabled"] = "live"
+    author: str | None = None
+    """A person of soar.yaml, for the rule that nobody approves what they wrote."""
     step_ids: frozenset[str] = field(default_factory=frozenset)

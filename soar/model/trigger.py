@@ -70,9 +70,22 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """`schedule:`; a local time that does not exist fires after the gap, one that comes twice at the first (S47)."""
+
+    cron: str
+    timezone: str = "UTC"
+    missed: Literal["run_once", "skip", "run_all"] = "run_once"
+    """What becomes of firings that came due while nothing ran: one for all of them, none, or each."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trigger:
-    """When a playbook runs. Without a detection it runs by hand only."""
+    """When a playbook runs. With none of these it runs by hand, or as a sub-playbook, only."""
 
     detection: Detection | None = None
     sources: frozenset[str] = field(default_factory=frozenset)
     """Names of the sources it listens to; empty for all."""
+    schedule: Schedule | None = None
+    event: str | None = None
+    """The name of an internal event, such as `containment.expiring`; `*` and `?` are wildcards."""

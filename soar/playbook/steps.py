@@ -185,7 +185,7 @@ class StepReader:
             self._refuse(after.location, "a ladder of durations", keys.UNDO_LADDER)
             return None
         seconds = self._reading.duration(after, "undo.after")
-        return UndoRule(seconds) if seconds else None
+        return UndoRule((seconds,)) if seconds else None
 
     def _refuse(self, location: Location, what: str, later: Later) -> None:
         message = f"{what} is not carried out by this version, and ignoring it would {later.danger}"

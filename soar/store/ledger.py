@@ -108,7 +108,7 @@ def _apply(connection: sqlite3.Connection, execution_id: str, change: Apply) -> 
             containment_id,
             execution_id,
             change.path,
-            change.undo_after,
+            change.undo_after[0] if change.undo_after else None,
             change.at,
             dumps(change.undo),
         ),

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from soar.clock import Millis
 from soar.model.action import UndoCall
 from soar.model.alert import Alert, Match
+from soar.model.approval import Approval
 from soar.model.execution import Awaiting, Execution, ExecutionState, Fact, Question
 
 AlertState = Literal["received", "matched", "unmatched", "failed"]
@@ -26,6 +27,7 @@ class ExecutionChange:
     finished_at: Millis | None = None
     error: Mapping[str, Any] | None = None
     message: str | None = None
+    outputs: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,19 @@ class Apply:
     target: str
     action: str
     path: str
-    undo_after: float | None
+    undo_after: tuple[float, ...]
+    """Seconds; several are a ladder, and the rung of this period says which holds (S32). Empty: no expiry."""
     undo: UndoCall
     """Without a result yet: enough to verify and undo after a crash."""
     playbook_id: str
     alert_id: str | None
     reason: str | None
     at: Millis
+    reset: float = 30 * 86_400.0
+    """Seconds after an earlier period's end in which this one counts as repeated."""
+    joins: str | None = None
+    """The containment, `held` when it was looked at, that this hold joins without a call of its own (S30); the unit
+    fails with TargetBusy when it is no longer held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,103 @@ class LiftEnded:
     at: Millis
 
 
-LedgerChange = Apply | Settle | LiftEnded
+@dataclass(frozen=True, slots=True)
+class Release:
+    """An `undo` step, or a cancel with undo: let go of what this execution holds at these places (S34).
+
+    The holds of the execution whose path matches one of `patterns` are released, and all holds of its
+    sub-playbooks (to any depth) whose `parent_path` matches. A pattern is a path in which `[*]` and `#*`
+    stand for any turn; it stands for everything below it too. Each containment whose last hold this was is
+    lifted by an execution with `parent_id` = this execution and `parent_path` = `path`. In the same unit a
+    signal `released` is left for this execution: `{path, lifts: [execution ids], still_held: n}`, with the lifts
+    that were under way already among `lifts`; `released` first, then one `lifted` signal as each lift ends:
+    `{path, lift, containment, result}`.
+    """
+
+    path: str
+    patterns: tuple[str, ...]
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Part of a blast-radius budget, taken in the attempt's unit (S19); the unit fails with OverBudget when it is full.
+
+    Counted are uses within `window` seconds before `at`. Once full, a budget stays full until its uses have
+    fallen to `resume_at` (hysteresis). `forced`: a person approved going over it; it is counted, never refused.
+    The same use (execution, path, attempt, budget) again changes nothing.
+    """
+
+    budget: str
+    path: str
+    attempt: int
+    limit: int
+    window: float
+    resume_at: int
+    at: Millis
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """The call did not change anything: its use of every budget is given back (S19)."""
+
+    path: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """An approval whose step was cut, or whose request no longer holds; settled ones stay as they are."""
+
+    approval_id: str
+    state: Literal["withdrawn", "voided"]
+    reason: str
+    at: Millis
+
+
+LedgerChange = Apply | Settle | LiftEnded | Release | Reserve | GiveBack
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, for triggers and `wait: {event}`: `containment.lifted`, `execution.failed` ..."""
+
+    id: str
+    """Derived from what it tells of: telling it twice is telling it once."""
+    name: str
+    data: Mapping[str, Any]
+    at: Millis
+    hops: int = 0
+    """How many executions led to it; an execution it opens has one more (S15)."""
+    seq: int = 0
+    """Its place in the order of commit; set by the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A parked execution waits for an event of that name; `seen` is the last event it has looked at.
+
+    The unit that parks it is kept awake when an event of that name is stored already with a higher `seq`;
+    a later one wakes it.
+    """
+
+    path: str
+    event: str
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """One audit entry, written in the unit it speaks of; numbered and sealed later (S46)."""
+
+    actor: str
+    action: str
+    """`execution.opened`, `containment.lifted`, `approval.approved`, `switch.stopped` ..."""
+    subject: str
+    """`execution:<id>`, `containment:<id>` ..."""
+    at: Millis
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -102,10 +206,33 @@ class ExecutionUnit:
     questions: list[Question] = field(default_factory=list)
     read_signals: list[str] = field(default_factory=list)
     """Ids of signals this unit has taken in."""
+    children: list[Execution] = field(default_factory=list)
+    """Sub-playbooks to open; opening twice is opening once."""
+    cancel: list[str] = field(default_factory=list)
+    """Sub-playbooks to cancel: each gets a `cancel` signal and is woken."""
+    approvals: list[Approval] = field(default_factory=list)
+    """Requests to make; the same id again changes nothing."""
+    withdrawals: list[Withdraw] = field(default_factory=list)
+    subscriptions: list[Subscription] = field(default_factory=list)
+    """With a unit that parks: replaces those the execution had."""
+    events: list[Event] = field(default_factory=list)
+    audit: list[Audit] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
-        return not (self.facts or self.change or self.ledger or self.questions or self.read_signals)
+        return not (
+            self.facts
+            or self.change
+            or self.ledger
+            or self.questions
+            or self.read_signals
+            or self.children
+            or self.cancel
+            or self.approvals
+            or self.withdrawals
+            or self.events
+            or self.audit
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +254,8 @@ class Signal:
 
     id: str
     execution_id: str
-    kind: Literal["answer", "wake"]
+    kind: Literal["answer", "wake", "cancel", "pause", "resume", "approval", "event", "child", "released", "lifted"]
+    """`approval`: `{path, round, state, by, reason}`; `child`: `{path, execution, state, outputs, error}`;
+    `cancel`: `{by, reason, undo}`; `pause`, `resume`: `{by, reason}`; `released`, `lifted`: see Release."""
     data: Mapping[str, Any]
     at: Millis
