@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import re2
@@ -112,15 +112,17 @@ def quoted(source: str) -> str:
     return f"`{line if len(line) <= 120 else line[:117] + '...'}`"
 
 
-def compile_expression(source: str, *, any_name: bool = False) -> CompiledExpression:
+def compile_expression(source: str, *, any_name: bool = False, names: Collection[str] = ()) -> CompiledExpression:
     """A bare expression, as `when` and `if` take it; `any_name` where the names come from a sender's body.
+
+    `names` are those in scope besides the usual ones: what `as` calls the item of a loop.
 
     Raises:
         ExpressionSyntax: it cannot be read, or uses what no expression may use.
     """
     _refuse_braces(source)
     tree = _parsed(source, lambda: _expression_tree(source))
-    return _whole(source, tree, any_name=any_name)
+    return _whole(source, tree, Rewriter(any_name=any_name, names=names))
 
 
 def _expression_tree(source: str) -> nodes.Template:
@@ -139,7 +141,7 @@ def _refuse_braces(source: str) -> None:
         raise ExpressionSyntax([Fault("this key takes an expression without braces", f"write {bare}", word="{")])
 
 
-def compile_text(source: str) -> CompiledExpression | CompiledText | None:
+def compile_text(source: str, names: Collection[str] = ()) -> CompiledExpression | CompiledText | None:
     """A text of a playbook: an expression when it is one whole `{{ }}`, a template, or None when it is plain.
 
     Raises:
@@ -148,9 +150,9 @@ def compile_text(source: str) -> CompiledExpression | CompiledText | None:
     if "{{" not in source and "{%" not in source and "{#" not in source:
         return None
     tree = _parsed(source, lambda: SANDBOX.parse(source.strip() if _is_whole(source) else source))
+    rewriter = Rewriter(names=names)
     if _is_whole(source) and len(tree.body) == 1 and _single(tree.body[0]):
-        return _whole(source, tree)
-    rewriter = Rewriter()
+        return _whole(source, tree, rewriter)
     root = _compiled(lambda: rewriter.rewrite(tree), rewriter)
     return CompiledText(source, root, frozenset(rewriter.references))
 
@@ -164,9 +166,7 @@ def _single(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Output) and len(node.nodes) == 1 and not isinstance(node.nodes[0], nodes.TemplateData)
 
 
-def _whole(source: str, tree: nodes.Template, *, any_name: bool = False) -> CompiledExpression:
-    rewriter = Rewriter(any_name=any_name)
-
+def _whole(source: str, tree: nodes.Template, rewriter: Rewriter) -> CompiledExpression:
     def rewritten() -> nodes.Template:
         expression = rewriter.rewrite(tree.body[0].nodes[0])  # type: ignore[attr-defined]
         result = nodes.Filter(expression, "<result>", [], [], None, None, lineno=1)

@@ -47,8 +47,9 @@ def near(word: str, known: Iterable[str]) -> str:
 class Rewriter(NodeTransformer):
     """Checks a tree and makes it ours, noting faults and the paths it reads."""
 
-    def __init__(self, *, any_name: bool = False) -> None:
+    def __init__(self, *, any_name: bool = False, names: Iterable[str] = ()) -> None:
         self._any_name = any_name
+        self._names = (*NAMES, *names)
         self.faults: list[Fault] = []
         self.references: set[tuple[str, ...]] = set()
         self._locals: set[str] = set()
@@ -57,7 +58,7 @@ class Rewriter(NodeTransformer):
     def rewrite(self, tree: nodes.Node) -> Any:
         """The tree that runs; worth nothing when there are faults."""
         self._locals = {name.name for name in tree.find_all(nodes.Name) if name.ctx == "store"}
-        for name in sorted(self._locals.intersection(NAMES)):
+        for name in sorted(self._locals.intersection(self._names)):
             self._fault(tree, f"{name!r} is a name of the playbook and cannot be set here", "take another name", name)
         return self.visit(tree)
 
@@ -114,10 +115,12 @@ class Rewriter(NodeTransformer):
         return _inner("<path>", start, nodes.Const(spoken(base)), *(nodes.Const(key) for key in keys))
 
     def _know(self, node: nodes.Node, path: tuple[str, ...]) -> None:
-        if self._any_name or path[0] in NAMES:
+        if self._any_name or path[0] in self._names:
             self.references.add(path)
         else:
-            remedy = near(path[0], NAMES) or f"the names are {', '.join(NAMES)}; a text is written in quotes"
+            remedy = (
+                near(path[0], self._names) or f"the names are {', '.join(self._names)}; a text is written in quotes"
+            )
             self._fault(node, f"there is no name {path[0]!r}", remedy, path[0])
 
     def visit_Sub(self, node: nodes.Sub) -> Any:
@@ -136,7 +139,7 @@ class Rewriter(NodeTransformer):
         return super().generic_visit(node)
 
     def _knows(self, name: str) -> bool:
-        return self._any_name or name in NAMES or name in self._locals
+        return self._any_name or name in self._names or name in self._locals
 
     def visit_Call(self, node: nodes.Call) -> Any:
         if node.dyn_args or node.dyn_kwargs:

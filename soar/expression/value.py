@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -50,24 +50,28 @@ def spell_place(path: _Path) -> str:
     return str(first) + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in rest)
 
 
-def compile_value(source: Any) -> CompiledValue:
+def compile_value(source: Any, *, names: Collection[str] = ()) -> CompiledValue:
     """Nested data with templates; a text that is one whole `{{ x }}` yields the object itself.
+
+    `names` are those in scope besides the usual ones: what `as` calls the item of a loop.
 
     Raises:
         ExpressionSyntax: with every fault of every text, each with its path inside the value.
     """
     faults: list[Fault] = []
     references: set[tuple[str, ...]] = set()
-    part = _compile(source, (), faults, references)
+    part = _compile(source, (), faults, references, names)
     if faults:
         raise ExpressionSyntax(faults)
     return CompiledValue(source, part, frozenset(references))
 
 
-def _compile(source: Any, path: _Path, faults: list[Fault], references: set[tuple[str, ...]]) -> _Part:
+def _compile(
+    source: Any, path: _Path, faults: list[Fault], references: set[tuple[str, ...]], names: Collection[str]
+) -> _Part:
     if isinstance(source, str):
         try:
-            compiled = compile_text(source)
+            compiled = compile_text(source, names)
         except ExpressionSyntax as error:
             faults += [replace(fault, path=path) for fault in error.faults]
             return source
@@ -76,7 +80,7 @@ def _compile(source: Any, path: _Path, faults: list[Fault], references: set[tupl
         references |= compiled.references
         return compiled
     if isinstance(source, Mapping):
-        return {key: _compile(below, (*path, key), faults, references) for key, below in source.items()}
+        return {key: _compile(below, (*path, key), faults, references, names) for key, below in source.items()}
     if isinstance(source, list | tuple):
-        return [_compile(below, (*path, place), faults, references) for place, below in enumerate(source)]
+        return [_compile(below, (*path, place), faults, references, names) for place, below in enumerate(source)]
     return source

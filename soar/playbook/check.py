@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from soar.errors import Location, Problem
 from soar.expression import near, spell_place
 from soar.model.action import ActionSpec
 from soar.model.alert import ALERT_FIELDS
-from soar.model.playbook import Action, Block, Choice, Playbook, SetVariables, Step, Stop
+from soar.model.playbook import Action, Choice, Playbook, SetVariables, Step, Stop
 from soar.model.playbook import Fail as FailStep
 from soar.playbook.literals import misfits
 from soar.playbook.places import Places
+from soar.playbook.tree import every_step, flat, inner_lists
 
 _STEP_FIELDS: Final = ("status", "output", "error")
 _ERROR_FIELDS: Final = ("step", "kind", "message", "handler")
-_NOT_YET: Final = frozenset({"incident", "inputs", "item", "loop"})
+_NOT_YET: Final = frozenset({"incident"})
 _EXECUTION_FIELDS: Final = ("id", "playbook", "opened_at", "actor", "summary")
 
 
@@ -35,6 +36,7 @@ def check_playbook(
     checker.sources(sources)
     checker.steps(playbook.steps, handling=False)
     checker.last_steps(playbook.on_failure)
+    checker.last_steps(playbook.finally_)
     return checker.problems
 
 
@@ -45,7 +47,9 @@ class _Checker:
         self.named = named
         self.places = Places(playbook)
         self.problems: list[Problem] = []
-        self.variables = {name for step in _all(playbook) if isinstance(step.body, SetVariables) for name in _set(step)}
+        self.variables = {
+            name for step in every_step(playbook) if isinstance(step.body, SetVariables) for name in _set(step)
+        }
 
     def note(self, location: Location, message: str, remedy: str, *, warning: bool = False) -> None:
         excerpt = self.places.source.excerpt(location)
@@ -60,7 +64,7 @@ class _Checker:
 
     def last_steps(self, steps: tuple[Step, ...]) -> None:
         """The playbook's own `on_failure`: it has failed already, there is nothing to stop (S10)."""
-        for step in _flat(steps):
+        for step in flat(steps):
             if isinstance(step.body, Stop | FailStep):
                 key = "stop" if isinstance(step.body, Stop) else "fail"
                 message = "the playbook's on_failure cannot stop or fail: it has failed"
@@ -86,12 +90,10 @@ class _Checker:
                 self.references(step, body.message, "fail", handling)
             case Choice():
                 self.references(step, body.condition, "if", handling)
-                self.steps(body.then, handling=handling)
-                self.steps(body.otherwise, handling=handling)
-            case Block():
-                self.steps(body.steps, handling=handling)
-        if isinstance(step.on_failure, tuple):
-            self.steps(step.on_failure, handling=True)
+            case _:
+                pass
+        for inner in inner_lists(step):
+            self.steps(inner, handling=handling or inner is step.on_failure)
 
     def action(self, step: Step, action: Action, handling: bool) -> None:
         spec = self.specs.get(action.name)
@@ -178,23 +180,6 @@ class _Checker:
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _all(playbook: Playbook) -> Iterator[Step]:
-    yield from _flat(playbook.steps)
-    yield from _flat(playbook.on_failure)
-
-
-def _flat(steps: tuple[Step, ...]) -> Iterator[Step]:
-    for step in steps:
-        yield step
-        if isinstance(step.body, Block):
-            yield from _flat(step.body.steps)
-        elif isinstance(step.body, Choice):
-            yield from _flat(step.body.then)
-            yield from _flat(step.body.otherwise)
-        if isinstance(step.on_failure, tuple):
-            yield from _flat(step.on_failure)
 
 
 def _set(step: Step) -> Collection[str]:

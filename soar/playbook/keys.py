@@ -1,86 +1,300 @@
-"""Every key of the language: what runs, and what this version refuses because it would not carry it out."""
+"""Every key of the language, with its kind and its meaning.
+
+The reader takes its keys, words and bounds from here, `soar schema` and the reference page are made of it:
+they cannot disagree.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
 
-from soar.playbook.reading import Later, Shape
+Plain = Literal[
+    "text", "word", "texts", "duration", "durations", "expression", "value", "values", "steps", "flag", "moment",
+    "action", "playbook", "number", "match", "ids", "words", "items", "properties", "anything",
+]  # fmt: skip
+"""What a value can be, besides a whole number within bounds (range), one of some words (tuple), a map (Shape)."""
 
-_UNGUARDED = "open a gate"
-_LEFT_OUT = "leave steps out"
 
-PLAYBOOK: Final = Shape(
-    "the playbook",
-    ("id", "name", "description", "tags", "trigger", "timeout", "steps", "on_failure"),
-    ("id", "trigger", "steps"),
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A map from names of the author's own to values of one kind."""
+
+    kind: Shape | Plain
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """A list of maps of one shape."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """Any of several kinds."""
+
+    kinds: tuple[Kind, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a map: what its value is, and what it does."""
+
+    kind: Kind
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The keys of one kind of map."""
+
+    what: str
+    known: Mapping[str, Key]
+    needed: tuple[str, ...] = ()
+    needs_one: tuple[str, ...] = ()
+    """Keys of which it has exactly one."""
+
+
+Kind = Plain | range | tuple[str, ...] | Shape | Named | Some | Either
+
+
+SCHEDULE: Final = Shape(
+    "the schedule",
     {
-        "concurrency": Later("let executions overlap", "remove it, and make each step safe to run beside another"),
-        "priority": Later("run executions in another order", "remove it; the highest severity runs first"),
-        "exclusive": Later("let other playbooks fire too", "remove it, and make the triggers exclude each other"),
-        "valid_from": Later("let it fire too early", "remove it, and add the file when its time comes"),
-        "valid_until": Later("let it fire too late", "remove it, and remove the file when its time is over"),
-        "mode": Later(
-            "run a shadowed or disabled playbook live", "remove it; move the file away to disable the playbook"
+        "cron": Key("text", "minute, hour, day of month, month, day of week; a sixth field in front is the second"),
+        "timezone": Key("text", "a name of the IANA database, such as `Europe/Berlin`; without it UTC"),
+        "missed": Key(
+            ("run_once", "skip", "run_all"),
+            "firings that came due while nothing ran: one for all of them (default), none, or each",
         ),
-        "finally": Later(_LEFT_OUT, "write the steps at the end of steps and in on_failure"),
-        "outputs": Later("give a caller nothing", "remove it"),
-        "inputs": Later("run it without its values", "remove it, and read the values from the alert"),
     },
+    ("cron",),
 )
 
 TRIGGER: Final = Shape(
     "the trigger",
-    ("match", "source"),
-    (),
     {
-        "schedule": Later("never run it", "remove it, and start the playbook with `soar run`"),
-        "event": Later("never run it", "remove it, and start the playbook with `soar run`"),
+        "match": Key("match", "alerts that fire it: selections, and the `condition` that joins them"),
+        "source": Key("texts", "names of the sources it listens to; without it all"),
+        "schedule": Key(SCHEDULE, "times at which it fires"),
+        "event": Key("text", "an internal event, such as `containment.expiring`; `*` and `?` are wildcards"),
     },
 )
 
-SCHEDULE: Final = Shape("the schedule", ("cron", "timezone", "missed"), ("cron",))
+INPUT_TYPES: Final = ("string", "integer", "number", "boolean", "array", "object")
+INPUT: Final = Shape(
+    "the input",
+    {
+        "type": Key(INPUT_TYPES, "what it is"),
+        "required": Key("flag", "whether a caller must give it; by default not"),
+        "default": Key("anything", "what it is when nobody gives it; without it `null`"),
+        "description": Key("text", "a line for the form of a manual run"),
+        "enum": Key("items", "the only values it may have"),
+        "format": Key(
+            ("date", "date-time", "email", "ipv4", "ipv6", "uri", "uuid"), "what a text stands for, for the form"
+        ),
+        "pattern": Key("text", "an RE2 expression that is found in a text"),
+        "minimum": Key("number", "the smallest number"),
+        "maximum": Key("number", "the largest number"),
+        "minLength": Key(range(1_000_001), "the fewest characters of a text"),
+        "maxLength": Key(range(1_000_001), "the most characters of a text"),
+        "minItems": Key(range(1_000_001), "the fewest items of a list"),
+        "maxItems": Key(range(1_000_001), "the most items of a list"),
+        "items": Key("items", "what each item of a list is: `{type: string}`"),
+        "properties": Key("properties", "what the fields of an object are: `{name: {type: string}}`"),
+    },
+    ("type",),
+)
+INPUT_PARTS: Final = tuple(key for key in INPUT.known if key not in ("required", "default"))
+"""Those of an item or a field of an input."""
 
-BODIES: Final = ("action", "set", "steps", "if", "stop", "fail")
-"""The keys of which a step has exactly one."""
+CONCURRENCY: Final = Shape(
+    "concurrency",
+    {
+        "key": Key("value", "executions whose keys are equal share the limit; rendered once, at opening"),
+        "limit": Key(range(1, 1001), "how many of them may be under way; by default 1"),
+        "when_full": Key(
+            ("queue", "skip", "cancel_oldest"),
+            "one more waits (default), is recorded as skipped, or cancels the oldest and waits for its place",
+        ),
+    },
+    ("key",),
+)
 
-BELONGS: Final = {"with": "action", "retry": "action", "then": "if", "else": "if"}
+APPROVERS: Final = Shape(
+    "approvers",
+    {
+        "group": Key("texts", "groups of `soar.yaml` whose members may decide"),
+        "groups": Key("texts", "the same"),
+        "role": Key("texts", "roles whose bearers may decide"),
+        "roles": Key("texts", "the same"),
+        "user": Key("texts", "people of `soar.yaml` who may decide"),
+        "users": Key("texts", "the same"),
+        "required": Key(range(1, 101), "how many of them must say yes; by default 1"),
+        "not": Key("words", "`requester`: not who started the execution; `author`: not who wrote the playbook"),
+    },
+)
+EXCLUDED: Final = ("requester", "author")
+
+STAGE: Final = Shape(
+    "the stage",
+    {
+        "to": Key("texts", "groups, people or channels that are told; the people may decide from then on"),
+        "timeout": Key("duration", "how long they have"),
+    },
+    ("to", "timeout"),
+)
+
+APPROVAL: Final = Shape(
+    "the approval",
+    {
+        "message": Key("value", "the question"),
+        "approvers": Key(APPROVERS, "who may decide; without it whoever may approve at all"),
+        "timeout": Key("duration", "how long they have"),
+        "notify": Key("texts", "channels that carry the question, such as `slack:#soc`"),
+        "remind": Key("duration", "how long after the question it is told once more"),
+        "escalate": Key(Some(STAGE), "whom to ask next when nobody has answered, one after the other"),
+        "on_timeout": Key(
+            ("reject", "approve"), "what no answer means; `approve` only where policy allows it; by default `reject`"
+        ),
+    },
+    ("message", "timeout"),
+)
+
+UNDO: Final = Shape(
+    "undo",
+    {
+        "after": Key("durations", "how long the containment holds; a list is a ladder for repeat offenders"),
+        "reset": Key("duration", "how long after an earlier period a new one counts as repeated; by default 30d"),
+        "action": Key("action", "the call that takes it back, instead of the connector's own"),
+        "with": Key("values", "the parameters of that call"),
+    },
+)
+
+RETRY: Final = Shape(
+    "retry",
+    {
+        "attempts": Key(range(1, 101), "tries in all; by default 3"),
+        "delay": Key("duration", "the pause before the second try; by default 2s"),
+        "backoff": Key(("fixed", "exponential"), "whether pauses stay, or double each time (default)"),
+    },
+)
+
+CASE: Final = Shape(
+    "the case",
+    {
+        "when": Key("expression", "the condition of the case"),
+        "steps": Key("steps", "what is done when it is the first that holds"),
+    },
+    ("when", "steps"),
+)
+
+WAIT: Final = Shape(
+    "wait",
+    {
+        "for": Key("duration", "so long, from the start of the step"),
+        "until": Key("expression", "to a time, evaluated once; one in the past passes at once"),
+        "event": Key("word", "for an internal event of that name, stored since the execution opened"),
+        "match": Key("values", "with `event`: dotted paths of its data, and the values they must equal"),
+        "timeout": Key("duration", "with `event`: how long at most; then the step fails"),
+    },
+    needs_one=("for", "until", "event"),
+)
+
+BODIES: Final = {
+    "action": Key("action", "one call through a connection of `soar.yaml`"),
+    "parallel": Key("steps", "branches at once, each one step; they are blind to each other"),
+    "for_each": Key("expression", "the same steps for every item of a list"),
+    "if": Key("expression", "one of two lists of steps"),
+    "switch": Key(Some(CASE), "the steps of the first case that holds"),
+    "while": Key("expression", "the same steps as long as a condition holds"),
+    "steps": Key("steps", "a block; beside `for_each` and `while` what is done each time"),
+    "wait": Key(WAIT, "rest until a time or an event, across restarts"),
+    "playbook": Key("playbook", "another playbook, as an execution of its own that is waited for"),
+    "set": Key("values", "variables for later steps, read as `vars.name`"),
+    "undo": Key(
+        Either((UNDO, ("never",), "ids")),
+        "beside `action`: when its containment is taken back; alone, a list of step ids: take back now what they did",
+    ),
+    "stop": Key("value", "end the execution here, from any depth, as succeeded"),
+    "fail": Key("value", "end the execution here, from any depth, as failed"),
+    "approval": Key(APPROVAL, "beside another key: nothing of it is done before people say yes; alone: a question"),
+}
+"""The keys of which a step has exactly one; `steps`, `undo` and `approval` may stand beside some others."""
+
+BELONGS: Final = {
+    "with": ("action", "playbook"),
+    "retry": ("action",),
+    "join": ("parallel",),
+    "as": ("for_each",),
+    "concurrency": ("for_each",),
+    "on_item_failure": ("for_each",),
+    "max_iterations": ("while",),
+    "then": ("if",),
+    "else": ("if", "switch"),
+}
 """Keys that mean something only beside another."""
+
+GUARDED: Final = ("action", "parallel", "for_each", "if", "switch", "while", "steps", "playbook")
+"""What an approval can guard."""
+ITERATIONS: Final = range(1, 10_001)
+ITEMS_AT_ONCE: Final = range(1, 1001)
+BRANCHES: Final = range(1, 1001)
 
 STEP: Final = Shape(
     "the step",
-    ("id", "name", "when", "timeout", "on_failure", "undo", *BODIES, *BELONGS),
-    (),
     {
-        "approval": Later(_UNGUARDED, "remove it; ask with a ticket or a message, and leave the change to a person"),
-        "parallel": Later(_LEFT_OUT, "write the steps one after the other under `steps`"),
-        "join": Later(_LEFT_OUT, "remove it together with `parallel`"),
-        "for_each": Later(_LEFT_OUT, "write a step for each item"),
-        "as": Later(_LEFT_OUT, "remove it together with `for_each`"),
-        "concurrency": Later("run items in another order", "remove it together with `for_each`"),
-        "on_item_failure": Later("go on after a failure", "remove it together with `for_each`"),
-        "switch": Later(_LEFT_OUT, "write it with `if`, `then` and `else`"),
-        "while": Later(_LEFT_OUT, "use `retry` to try one action again"),
-        "max_iterations": Later(_LEFT_OUT, "remove it together with `while`"),
-        "wait": Later("act too early", "remove it; a containment lifts itself with `undo: {after: 24h}`"),
-        "playbook": Later(_LEFT_OUT, "write the steps here"),
+        "id": Key("word", "its name: letters, digits, `_` and `-`; stands once in a file"),
+        "name": Key("text", "what people call it"),
+        "when": Key("expression", "the step is skipped unless this holds"),
+        "timeout": Key("duration", "how long its body may take, over retries and restarts"),
+        "on_failure": Key(
+            Either((("fail", "continue"), "steps")), "`fail` (default), `continue`, or steps that handle it"
+        ),
+        **BODIES,
+        "with": Key("values", "parameters of the action, or inputs of the playbook"),
+        "retry": Key(RETRY, "how often the action is tried"),
+        "join": Key(
+            Either((("all", "any"), BRANCHES)), "how many branches must succeed: `all` (default), `any`, or a number"
+        ),
+        "as": Key("word", "the name of the item, besides `item`"),
+        "concurrency": Key(Either((ITEMS_AT_ONCE, "value")), "how many items at once; by default 1"),
+        "on_item_failure": Key(
+            ("finish", "stop"), "after a failed item: try all, then fail (default), or start no more"
+        ),
+        "max_iterations": Key(ITERATIONS, "the most turns; the step fails when the condition still holds then"),
+        "then": Key("steps", "what is done when the condition holds"),
+        "else": Key("steps", "what is done when no condition holds"),
     },
+    needs_one=tuple(BODIES),
 )
 
-ACTION_UNDO: Final = Shape(
-    "undo",
-    ("after",),
-    ("after",),
+MODES: Final = ("live", "shadow", "disabled")
+PRIORITIES: Final = range(-100, 101)
+
+PLAYBOOK: Final = Shape(
+    "the playbook",
     {
-        "reset": Later("hold repeat offenders too shortly", "write one duration: undo: {after: 24h}"),
-        "action": Later("undo it in another way", "remove it; the connector knows the way back"),
-        "with": Later("undo it in another way", "remove it; the connector knows the way back"),
+        "id": Key("word", "its name; two files with one id are both refused"),
+        "name": Key("text", "what people call it"),
+        "description": Key("text", "what it is for"),
+        "author": Key("text", "a person of `soar.yaml`, for the rule that nobody approves what they wrote"),
+        "tags": Key("texts", "words to find it by, such as `attack.t1528`"),
+        "mode": Key(MODES, "`live` (default), `shadow`: nothing is changed, or `disabled`: it does not fire"),
+        "priority": Key(PRIORITIES, "of executions that are ready the higher goes first; by default 0"),
+        "exclusive": Key("flag", "of all that match an alert, only the exclusive one of the highest priority opens"),
+        "valid_from": Key("moment", "it does not fire before; a bare date is midnight in UTC"),
+        "valid_until": Key("moment", "it does not fire from then on"),
+        "trigger": Key(TRIGGER, "when it runs; `{}`: by hand or as a sub-playbook only"),
+        "inputs": Key(Named(INPUT), "values of a manual run or a caller, read as `inputs.name`"),
+        "concurrency": Key(CONCURRENCY, "how many executions of one key may be under way"),
+        "timeout": Key("duration", "how long an execution may take in all; by default 7d"),
+        "steps": Key("steps", "what is done, from top to bottom"),
+        "on_failure": Key("steps", "what is done when it has failed"),
+        "finally": Key("steps", "what is done at the end in any case, also after a cancel"),
+        "outputs": Key(Named("value"), "what a calling playbook reads as `steps.<id>.output.name`"),
     },
+    ("id", "trigger", "steps"),
 )
-
-UNDO_STEP: Final = Later(
-    "leave the containment in place", "give the action `undo: {after: 24h}`, or lift it with `soar lift`"
-)
-UNDO_LADDER: Final = Later("hold repeat offenders too shortly", "write one duration: undo: {after: 24h}")
-UNDO_NEVER: Final = Later("let it lift", "leave undo away: without it a containment stays until a person lifts it")
-
-RETRY: Final = Shape("retry", ("attempts", "delay", "backoff"))

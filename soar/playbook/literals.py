@@ -18,12 +18,14 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 }
 
 
-def misfits(schema: Schema, value: Any, definitions: Schema, path: Path = ()) -> Iterator[tuple[Path, Any, str]]:
+def misfits(
+    schema: Schema, value: Any, definitions: Schema, path: Path = (), *, literal: bool = False
+) -> Iterator[tuple[Path, Any, str]]:
     """Every literal that cannot be meant: where, what stands there, and what it takes.
 
-    A template is known only when it runs.
+    A template is known only when it runs, unless the value is `literal`: then braces are text like any other.
     """
-    if isinstance(value, str) and ("{{" in value or "{%" in value):
+    if isinstance(value, str) and not literal and ("{{" in value or "{%" in value):
         return
     schema = _followed(schema, definitions)
     if not _fits(schema, value, definitions):
@@ -31,10 +33,10 @@ def misfits(schema: Schema, value: Any, definitions: Schema, path: Path = ()) ->
     elif isinstance(value, Mapping):
         properties = schema.get("properties", {})
         for name in value.keys() & properties.keys():
-            yield from misfits(properties[name], value[name], definitions, (*path, name))
+            yield from misfits(properties[name], value[name], definitions, (*path, name), literal=literal)
     elif isinstance(value, list | tuple) and isinstance(schema.get("items"), Mapping):
         for number, item in enumerate(value):
-            yield from misfits(schema["items"], item, definitions, (*path, number))
+            yield from misfits(schema["items"], item, definitions, (*path, number), literal=literal)
 
 
 def _followed(schema: Schema, definitions: Schema) -> Schema:

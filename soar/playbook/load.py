@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from zoneinfo import available_timezones
+from typing import Any
 
+from soar.clock import Millis
 from soar.errors import Location, PlaybookError
-from soar.expression import near
-from soar.model.playbook import Playbook
-from soar.model.trigger import Trigger
+from soar.model.playbook import ConcurrencyRule, Playbook
 from soar.playbook import keys
-from soar.playbook.detection import read_detection
+from soar.playbook.inputs import read_inputs, read_outputs
 from soar.playbook.reading import Reading
-from soar.playbook.source import MapNode, Node, ScalarNode, Source, Unreadable, read_source
+from soar.playbook.source import MapNode, Node, Source, Unreadable, read_source
 from soar.playbook.steps import StepReader
+from soar.playbook.triggers import read_trigger
 
 _RESERVED = frozenset({"lift", "call"})
+"""What the engine calls the executions that are its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,12 @@ def _draft(source: Source, top: Node, text: str) -> Draft:
     if root is None:
         return Draft(None, source, {})
     steps = StepReader(reading)
+    begin, end = _validity(reading, root)
+    mode: Any = reading.choice(root.get("mode"), "mode", keys.MODES)
     playbook = Playbook(
         id=_id(reading, root) or "",
         digest=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
-        trigger=_trigger(reading, root.get("trigger")),
+        trigger=read_trigger(reading, root.get("trigger")),
         steps=steps.read(root.get("steps"), "steps"),
         location=root.location,
         source=text,
@@ -74,6 +77,16 @@ def _draft(source: Source, top: Node, text: str) -> Draft:
         tags=reading.texts(root.get("tags"), "tags"),
         timeout=reading.duration(root.get("timeout"), "timeout"),
         on_failure=steps.read(root.get("on_failure"), "on_failure"),
+        finally_=steps.read(root.get("finally"), "finally"),
+        inputs=read_inputs(reading, root.get("inputs")),
+        outputs=read_outputs(reading, root.get("outputs")),
+        concurrency=_concurrency(reading, root.get("concurrency")),
+        priority=reading.whole(root.get("priority"), "priority", keys.PRIORITIES) or 0,
+        exclusive=reading.flag(root.get("exclusive"), "exclusive") or False,
+        valid_from=begin,
+        valid_until=end,
+        mode=mode or "live",
+        author=reading.text(root.get("author"), "author"),
         step_ids=frozenset(steps.named),
     )
     return Draft(playbook, source, steps.named)
@@ -87,25 +100,25 @@ def _id(reading: Reading, root: MapNode) -> str | None:
     return word
 
 
-def _trigger(reading: Reading, node: Node | None) -> Trigger:
-    root = reading.fields(node, keys.TRIGGER)
-    if root is None:
-        return Trigger()
-    _check_schedule(reading, root.get("schedule"))
-    sources = reading.texts(root.get("source"), "source")
-    match = root.get("match")
-    if sources and match is None:
-        reading.note(root, "the trigger names a source but matches nothing", "add `match`, such as severity|gte: low")
-    detection = read_detection(reading, match) if match is not None else None
-    return Trigger(detection, frozenset(sources))
+def _concurrency(reading: Reading, node: Node | None) -> ConcurrencyRule | None:
+    fields = reading.fields(node, keys.CONCURRENCY)
+    if fields is None:
+        return None
+    key = fields.get("key")
+    reading.text(key, "concurrency.key")
+    value = reading.value(key, "concurrency.key")
+    limit: Any = keys.CONCURRENCY.known["limit"].kind
+    full: Any = keys.CONCURRENCY.known["when_full"].kind
+    when_full: Any = reading.choice(fields.get("when_full"), "concurrency.when_full", full)
+    rule = reading.whole(fields.get("limit"), "concurrency.limit", limit) or 1
+    return ConcurrencyRule(value, rule, when_full or "queue") if value is not None else None
 
 
-def _check_schedule(reading: Reading, node: Node | None) -> None:
-    """A time zone that does not exist is said beside the refusal, not only once schedules run (E09)."""
-    schedule = reading.fields(node, keys.SCHEDULE)
-    zone = schedule.get("timezone") if schedule else None
-    if isinstance(zone, ScalarNode) and zone.text not in available_timezones():
-        remedy = near(zone.text, available_timezones()) or "write such as Europe/Berlin"
-        reading.note(
-            zone, f"there is no time zone {zone.text!r}", f"{remedy}; the names are those of the IANA database"
-        )
+def _validity(reading: Reading, root: MapNode) -> tuple[Millis | None, Millis | None]:
+    begin = reading.moment(root.get("valid_from"), "valid_from")
+    until = root.get("valid_until")
+    end = reading.moment(until, "valid_until")
+    if until is not None and begin is not None and end is not None and end <= begin:
+        message = "valid_until is not after valid_from: the playbook would never fire"
+        reading.note(until, message, "give a later one, or remove it")
+    return begin, end

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
-from soar.errors import ExpressionSyntax, Location
+from soar.clock import Millis, as_millis
+from soar.errors import ExpressionFailed, ExpressionSyntax, Location
 from soar.expression import CompiledExpression, CompiledValue, compile_expression, compile_value, near
+from soar.playbook.keys import Shape
 from soar.playbook.source import ListNode, MapNode, Node, ScalarNode, Source, below, plain_data, texts
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 _LONGEST: Final = 3650 * 86_400
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """A key of the language that this version does not carry out: an error, for ignoring it would be worse."""
-
-    danger: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The keys of one kind of map."""
-
-    what: str
-    known: Collection[str]
-    needed: tuple[str, ...] = ()
-    later: Mapping[str, Later] = field(default_factory=dict)
 
 
 class Reading:
@@ -41,6 +26,8 @@ class Reading:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.names: tuple[str, ...] = ()
+        """What `as` of the loops around calls the item, besides the names that expressions always have."""
 
     def note(self, node: Node, message: str, remedy: str = "") -> None:
         self.source.note(node.location, message, remedy)
@@ -52,11 +39,7 @@ class Reading:
                 self.note(node, f"{shape.what} must be a map, not {said(node)}", f"write keys such as {_some(shape)}")
             return None
         for key, entry in node.entries.items():
-            if key in shape.later:
-                later = shape.later[key]
-                message = f"{key!r} is not carried out by this version, and ignoring it would {later.danger}"
-                self.source.note(entry.location, message, later.remedy)
-            elif key not in shape.known:
+            if key not in shape.known:
                 self._unknown_key(entry.location, key, shape)
         for key in shape.needed:
             if key not in node.entries:
@@ -64,8 +47,7 @@ class Reading:
         return node
 
     def _unknown_key(self, location: Location, key: str, shape: Shape) -> None:
-        every = [*shape.known, *shape.later]
-        remedy = near(key, every) or f"the keys here are {', '.join(sorted(shape.known))}"
+        remedy = near(key, shape.known) or f"the keys here are {', '.join(sorted(shape.known))}"
         self.source.note(location, f"{shape.what} has no key {key!r}", remedy)
 
     def text(self, node: Node | None, what: str) -> str | None:
@@ -125,38 +107,89 @@ class Reading:
             return None
         return float(seconds)
 
-    def whole(self, node: Node | None, what: str, low: int, high: int) -> int | None:
+    def durations(self, node: Node | None, what: str) -> tuple[float, ...]:
+        """A duration, or a list of them."""
+        if not isinstance(node, ListNode):
+            seconds = self.duration(node, what)
+            return (seconds,) if seconds else ()
+        found = [self.duration(item, f"{what}[{place}]") for place, item in enumerate(self.items(node, what))]
+        return tuple(seconds for seconds in found if seconds)
+
+    def whole(self, node: Node | None, what: str, bounds: range) -> int | None:
         """A whole number within bounds."""
         if node is None:
             return None
         value = node.value if isinstance(node, ScalarNode) else None
-        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+        if isinstance(value, int) and not isinstance(value, bool) and value in bounds:
             return value
-        self.note(node, f"{what} must be a whole number from {low} to {high}, not {said(node)}", f"write such as {low}")
+        low, high = bounds[0], bounds[-1]
+        message = f"{what} must be a whole number from {low} to {high}, not {said(node)}"
+        self.note(node, message, f"write such as {max(low, min(high, 1))}")
         return None
 
-    def choice(self, node: Node | None, what: str, choices: Collection[str]) -> str | None:
+    def flag(self, node: Node | None, what: str) -> bool | None:
+        """True or false."""
+        if node is None:
+            return None
+        if isinstance(node, ScalarNode) and isinstance(node.value, bool):
+            return node.value
+        self.note(node, f"{what} must be true or false, not {said(node)}", "write true or false")
+        return None
+
+    def moment(self, node: Node | None, what: str) -> Millis | None:
+        """An instant: a date, which is its midnight in UTC, or a date and time with its zone."""
+        text = node.text if isinstance(node, ScalarNode) and isinstance(node.value, str) else None
+        if node is None:
+            return None
+        remedy = "write a date such as 2026-01-31, or a time with its zone such as 2026-01-31T08:00:00+01:00"
+        found = _MOMENT.fullmatch(text) if text is not None else None
+        if text is None or found is None:
+            self.note(node, f"{what} must be a date or a time, not {said(node)}", remedy)
+            return None
+        if found[1] and not found[2]:
+            self.note(node, f"{what}: the time {text!r} has no zone", f"write {text}Z for UTC")
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError as error:
+            self.note(node, f"{what}: {text!r} is no date: {error}", remedy)
+            return None
+        return as_millis(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+    def choice(self, node: Node | None, what: str, choices: Collection[str], also: str = "") -> str | None:
         """One of a few words."""
         if node is None:
             return None
         if isinstance(node, ScalarNode) and node.value in choices:
             return str(node.value)
         remedy = near(node.text, choices) if isinstance(node, ScalarNode) else ""
-        self.note(node, f"{what} cannot be {said(node)}", remedy or f"write one of {', '.join(sorted(choices))}")
+        words = ", ".join([*sorted(choices), *([also] if also else [])])
+        self.note(node, f"{what} cannot be {said(node)}", remedy or f"write one of {words}")
         return None
 
-    def expression(self, node: Node | None, what: str) -> CompiledExpression | None:
+    def expression(self, node: Node | None, what: str, example: str = "vars.score >= 70") -> CompiledExpression | None:
         """A bare expression."""
         if node is None:
             return None
         if not isinstance(node, ScalarNode) or node.value is None:
-            self.note(node, f"{what} must be an expression, not {said(node)}", "write such as vars.score >= 70")
+            self.note(node, f"{what} must be an expression, not {said(node)}", f"write such as {example}")
             return None
         try:
-            return compile_expression(node.text)
+            return compile_expression(node.text, names=self.names)
         except ExpressionSyntax as error:
             self._note_faults(node, error, what)
             return None
+
+    def condition(self, node: Node | None, what: str) -> CompiledExpression | None:
+        """A bare expression that is true or false; one that can never be is told now."""
+        found = self.expression(node, what)
+        if found is None or found.references or node is None:
+            return found
+        try:
+            found.holds({})
+        except ExpressionFailed as error:
+            self.note(node, f"{what}: {error}", "write a condition, such as vars.score >= 70")
+        return found
 
     def value(self, node: Node | None, what: str) -> CompiledValue | None:
         """Data that may hold templates; where one is broken the rest is still there to be checked."""
@@ -164,10 +197,10 @@ class Reading:
             return None
         self._refuse_key_templates(node)
         try:
-            return compile_value(plain_data(node))
+            return compile_value(plain_data(node), names=self.names)
         except ExpressionSyntax as error:
             self._note_faults(node, error, what)
-            return CompiledValue(plain_data(node), None, _readable_references(node))
+            return CompiledValue(plain_data(node), None, _readable_references(node, self.names))
 
     def _note_faults(self, node: Node, error: ExpressionSyntax, what: str) -> None:
         for fault in error.faults:
@@ -189,11 +222,11 @@ class Reading:
                 self._refuse_key_templates(entry.value)
 
 
-def _readable_references(node: Node) -> frozenset[tuple[str, ...]]:
+def _readable_references(node: Node, names: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
     found: frozenset[tuple[str, ...]] = frozenset()
     for _, text in texts(node):
         with suppress(ExpressionSyntax):
-            found |= compile_value(text.value).references
+            found |= compile_value(text.value, names=names).references
     return found
 
 

@@ -1,20 +1,19 @@
-"""The steps of a playbook."""
+"""The steps of a playbook: what all kinds have in common, and which kind each is."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Any, Final, Literal
 
 from soar.errors import Location
-from soar.expression import compile_expression, compile_value
-from soar.model.playbook import Action, Block, Body, Choice, Fail, Retry, SetVariables, Step, Stop, UndoRule
+from soar.model.playbook import AskApproval, Block, Body, Step
 from soar.playbook import keys
-from soar.playbook.reading import Later, Reading, said
+from soar.playbook.approvals import read_approval
+from soar.playbook.bodies import BodyReader
+from soar.playbook.reading import Reading
 from soar.playbook.source import ListNode, MapNode, Node, ScalarNode
 
-_BROKEN = compile_expression("true")
-"""Stands where an expression could not be read; a playbook with problems never runs."""
-_EMPTY = compile_value({})
-_RESERVED = frozenset({"then", "else", "on_failure"})
+_RESERVED: Final = re.compile(r"then|else|on_failure|finally|guardrail|case[0-9]+")
 """What history calls the branches of a step: an id of that name would stand for two places at once."""
 
 
@@ -23,6 +22,7 @@ class StepReader:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
+        self._bodies = BodyReader(reading, self.read)
         self.named: dict[str, Location] = {}
 
     def read(self, node: Node | None, what: str) -> tuple[Step, ...]:
@@ -44,9 +44,10 @@ class StepReader:
             body=body or Block(()),
             location=fields.location,
             name=reading.text(fields.get("name"), "name"),
-            when=reading.expression(fields.get("when"), "when"),
+            when=reading.condition(fields.get("when"), "when"),
             timeout=reading.duration(fields.get("timeout"), "timeout"),
             on_failure=self._on_failure(fields.get("on_failure")),
+            approval=read_approval(reading, fields.get("approval")),
         )
         return step if body is not None else None
 
@@ -57,7 +58,7 @@ class StepReader:
         if "." in word:
             self._reading.note(node, f"the step's id {word!r} holds a dot", "use letters, digits, '_' and '-'")
             return None
-        if word in _RESERVED:
+        if _RESERVED.fullmatch(word):
             remedy = f"take another id, such as {word}_step"
             self._reading.note(node, f"the step's id {word!r} is a word of the language", remedy)
             return None
@@ -70,126 +71,35 @@ class StepReader:
         return word
 
     def _body(self, fields: MapNode) -> Body | None:
-        present = [key for key in (*keys.BODIES, *keys.STEP.later) if key in fields.entries]
-        running = [key for key in present if key in keys.BODIES]
+        running = _running(fields)
         self._check_belonging(fields, running)
         if len(running) > 1:
             first, second = running[:2]
             location = fields.entries[second].location
             message = f"the step has both {first!r} and {second!r}; it can do only one thing"
             self._reading.source.note(location, message, "make two steps of it")
-        elif not present and not self._undo_step(fields):
+        elif not running:
             message = f"the step does nothing: it has none of {', '.join(keys.BODIES)}"
             self._reading.note(fields, message, "add one of them")
-        if not running:
             return None
-        bodies = [self._read_body(key, fields) for key in running]
+        bodies = [AskApproval() if key == "approval" else self._bodies.read(key, fields) for key in running]
         return bodies[0]
 
-    def _undo_step(self, fields: MapNode) -> bool:
-        undo = fields.entries.get("undo")
-        if undo is None:
-            return False
-        self._refuse(undo.location, "undo", keys.UNDO_STEP)
-        return True
-
     def _check_belonging(self, fields: MapNode, running: list[str]) -> None:
-        for key, owner in {**keys.BELONGS, "undo": "action"}.items():
-            unused = key in fields.entries and owner not in fields.entries
-            if unused and (key != "undo" or running):
-                self._reading.source.note(
-                    fields.entries[key].location,
-                    f"{key!r} has no meaning without {owner!r}",
-                    f"add {owner!r}, or remove it",
-                )
+        for key, owners in keys.BELONGS.items():
+            if key in fields.entries and not any(owner in fields.entries for owner in owners):
+                self._misplaced(fields, key, " or ".join(map(repr, owners)))
+        beside = next((key for key in running if key != "approval"), None)
+        if "undo" in fields.entries and "undo" not in running and "action" not in fields.entries and running:
+            self._misplaced(fields, "undo", "'action'")
+        if "approval" in fields.entries and beside is not None and beside not in keys.GUARDED:
+            place = fields.entries["approval"].location
+            message = f"'approval' cannot guard {beside!r}"
+            self._reading.source.note(place, message, f"put the step into a block: approval beside steps: [{beside}]")
 
-    def _read_body(self, key: str, fields: MapNode) -> Body:
-        reading = self._reading
-        node = fields.entries[key].value
-        if key == "action":
-            return self._action(node, fields)
-        if key == "set":
-            return self._set(node)
-        if key == "steps":
-            return Block(self.read(node, "steps"))
-        if key == "if":
-            return self._choice(node, fields)
-        reading.text(node, key)
-        message = reading.value(node, key) or _EMPTY
-        return Stop(message) if key == "stop" else Fail(message)
-
-    def _action(self, node: Node, fields: MapNode) -> Action:
-        name = self._reading.text(node, "action") or ""
-        connection, dot, action = name.partition(".")
-        if name and not (dot and connection and action and "." not in action):
-            remedy = "write connection.action, such as gateway.block_ip"
-            self._reading.note(node, f"{name!r} names no action of a connection", remedy)
-        return Action(
-            connection,
-            action,
-            self._map_value(fields.get("with"), "with"),
-            self._retry(fields.get("retry")),
-            self._undo(fields.get("undo")),
-        )
-
-    def _map_value(self, node: Node | None, what: str) -> Any:
-        if node is None:
-            return _EMPTY
-        if not isinstance(node, MapNode):
-            self._reading.note(
-                node, f"{what!r} must be a map of names and values, not {said(node)}", "write name: value"
-            )
-            return _EMPTY
-        return self._reading.value(node, what) or _EMPTY
-
-    def _set(self, node: Node) -> SetVariables:
-        if isinstance(node, MapNode):
-            if not node.entries:
-                self._reading.note(node, "'set' sets nothing", "write name: value")
-            for name, entry in node.entries.items():
-                if not name.isidentifier():
-                    message = f"{name!r} cannot be read as vars.{name}"
-                    self._reading.source.note(entry.location, message, "use letters, digits and '_'")
-        return SetVariables(self._map_value(node, "set"))
-
-    def _choice(self, node: Node, fields: MapNode) -> Choice:
-        if "then" not in fields.entries:
-            self._reading.note(fields, "'if' has no 'then'", "add then: with a list of steps")
-        return Choice(
-            self._reading.expression(node, "if") or _BROKEN,
-            self.read(fields.get("then"), "then"),
-            self.read(fields.get("else"), "else"),
-        )
-
-    def _retry(self, node: Node | None) -> Retry:
-        fields = self._reading.fields(node, keys.RETRY)
-        if fields is None:
-            return Retry()
-        plain = Retry()
-        backoff: Any = self._reading.choice(fields.get("backoff"), "backoff", ("fixed", "exponential"))
-        return Retry(
-            self._reading.whole(fields.get("attempts"), "attempts", 1, 100) or plain.attempts,
-            self._reading.duration(fields.get("delay"), "delay") or plain.delay,
-            backoff or plain.backoff,
-        )
-
-    def _undo(self, node: Node | None) -> UndoRule | None:
-        if node is None:
-            return None
-        if isinstance(node, ScalarNode) and node.value == "never":
-            self._refuse(node.location, "undo: never", keys.UNDO_NEVER)
-            return None
-        fields = self._reading.fields(node, keys.ACTION_UNDO)
-        after = fields.get("after") if fields else None
-        if isinstance(after, ListNode):
-            self._refuse(after.location, "a ladder of durations", keys.UNDO_LADDER)
-            return None
-        seconds = self._reading.duration(after, "undo.after")
-        return UndoRule((seconds,)) if seconds else None
-
-    def _refuse(self, location: Location, what: str, later: Later) -> None:
-        message = f"{what} is not carried out by this version, and ignoring it would {later.danger}"
-        self._reading.source.note(location, message, later.remedy)
+    def _misplaced(self, fields: MapNode, key: str, owners: str) -> None:
+        place = fields.entries[key].location
+        self._reading.source.note(place, f"{key!r} has no meaning without {owners}", f"add {owners}, or remove it")
 
     def _on_failure(self, node: Node | None) -> Literal["fail", "continue"] | tuple[Step, ...]:
         if node is None:
@@ -198,3 +108,17 @@ class StepReader:
             found: Any = self._reading.choice(node, "on_failure", ("fail", "continue"))
             return found or "fail"
         return self.read(node, "on_failure")
+
+
+def _running(fields: MapNode) -> list[str]:
+    """The keys of a step that say what it does; one that only serves another is left out."""
+    present = [key for key in keys.BODIES if key in fields.entries]
+    if "for_each" in present or "while" in present:
+        present = [key for key in present if key != "steps"]
+    if "undo" in present:
+        others = [key for key in present if key not in ("undo", "approval")]
+        if "action" in others or (others and not isinstance(fields.get("undo"), ListNode)):
+            present.remove("undo")
+    if "approval" in present and len(present) > 1:
+        present.remove("approval")
+    return present
