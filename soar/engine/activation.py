@@ -3,70 +3,86 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final, cast
 
-import structlog
-
-from soar.clock import Clock, Millis
-from soar.engine.calls import CallMaker, Ready, outcome_fact
+from soar.clock import Millis
+from soar.engine.around import Around
+from soar.engine.calls import Ready
+from soar.engine.clearance import Halt
+from soar.engine.commands import Commands
 from soar.engine.decide import decide
+from soar.engine.flights import Flights, Place
 from soar.engine.history import History
-from soar.engine.round import Round, Wait
-from soar.errors import StoreUnavailable, TargetBusy
-from soar.ids import derived_id
-from soar.model.action import Outcome
-from soar.model.execution import Execution, Fact, Question
+from soar.engine.joining import Joined, joined_facts, joined_ledger
+from soar.engine.outcomes import outcome_fact
+from soar.engine.pending import Pending
+from soar.engine.round import Round, Run, Wait
+from soar.engine.signals import facts_of, ledger_of
+from soar.engine.writing import Writing
+from soar.errors import OverBudget, TargetBusy
+from soar.model.execution import Awaiting, Execution, Fact
 from soar.model.playbook import Playbook
-from soar.store import Store
-from soar.store.units import ExecutionChange, ExecutionUnit, LedgerChange, LiftEnded, Settle, Signal
-
-log = structlog.get_logger(__name__)
+from soar.store.units import Apply, ExecutionChange, LedgerChange
 
 STAY: Final[Millis] = 5_000
 """A pause up to this long is waited for here; a longer one parks the execution (S17)."""
+NEAR: Final[Millis] = 120_000
+"""A timer that comes due this soon is watched while calls are under way; they end by themselves before a later one."""
 SLOW_CALL: Final = 0.25
 """Seconds after which what led to a call that is still under way is written, for people to see."""
-STORE_PAUSE: Final = 1.0
-TARGET_PAUSE: Final = 0.5
-
-
-@dataclass(slots=True)
-class Pending:
-    """What happened and is not committed yet."""
-
-    facts: list[Fact] = field(default_factory=list)
-    ledger: list[LedgerChange] = field(default_factory=list)
-    questions: list[Question] = field(default_factory=list)
-    signals: list[str] = field(default_factory=list)
-    urgent: bool = False
-    """Something in it counts from now on, a step's start for its timeout: write it before waiting."""
+TARGET_PAUSE: Final[Millis] = 500
+HALTED_PAUSE: Final[Millis] = 60_000
+"""A halted execution looks again after this long, should nobody wake it when the switch is released."""
 
 
 class Activation:
     """One execution, worked on by its owner."""
 
-    def __init__(
-        self, execution: Execution, playbook: Playbook, history: History, calls: CallMaker, store: Store, clock: Clock
-    ) -> None:
+    def __init__(self, execution: Execution, playbook: Playbook, history: History, around: Around) -> None:
         self.execution = execution
-        self.timed = False
-        """It left something that comes due: a parked timer, or a hold with an expiry."""
-        self.woken = False
-        """It parked, but somebody had left a signal meanwhile: it is to be taken up again at once."""
+        self.halted = False
+        """It parked because a stop switch holds one of its calls."""
+        self.asleep = False
+        """It waits for a call or a timer, and has nothing to do itself."""
         self._playbook = playbook
         self._history = history
-        self._calls = calls
-        self._store = store
-        self._clock = clock
-        self._epoch = execution.epoch
-        self._taken = False
+        self._around = around
+        self._clock = around.clock
         self._pending = Pending()
+        self._writing = Writing(execution, history, around, self._pending)
+        self._commands = Commands(execution, history, around, self._pending)
+        self._flights = Flights(around.calls, around.clock)
+        self._looks: dict[Place, asyncio.Task[Joined | None]] = {}
+        self._busy: dict[str, Millis] = {}
+        """Paths whose target somebody else is changing, and when to try again."""
+        self._poked: asyncio.Future[None] | None = None
+        self._signalled = execution.epoch > 0
         self._stopping = False
+
+    @property
+    def timed(self) -> bool:
+        """It left something that comes due: a parked timer, a hold with an expiry, a request with a time limit."""
+        return self._writing.timed
+
+    @property
+    def woken(self) -> bool:
+        """It parked, but somebody had left a signal meanwhile: it is to be taken up again at once."""
+        return self._writing.woken
 
     def stop(self) -> None:
         """Start nothing new; what is under way may end."""
         self._stopping = True
+        self._wake_up()
+
+    def poke(self) -> None:
+        """Somebody left a signal for it, or a switch was turned."""
+        self._signalled = True
+        self._wake_up()
+
+    def _wake_up(self) -> None:
+        if self._poked is not None and not self._poked.done():
+            self._poked.set_result(None)
 
     async def drive(self) -> None:
         """Carry the execution forward until it rests.
@@ -74,141 +90,186 @@ class Activation:
         Raises:
             LeaseLost: it has another owner; nothing of ours was written since.
         """
-        await self._read_signals()
-        while True:
-            round = self._decide()
-            if round.finish is not None:
-                await self._commit(self._finished(round))
-                return
-            ready = self._ready(round)
-            if ready is None:
-                continue
-            if self._stopping:
-                await self._commit(ExecutionChange("queued"))
-                return
-            if ready:
-                if await self._write_ahead(ready):
-                    await self._perform(ready)
-                    self._take_due(round.waits)
-            elif not await self._rest(round):
-                return
+        try:
+            while not await self._turn():
+                pass
+        finally:
+            self._flights.give_up()
+            for look in self._looks.values():
+                look.cancel()
+
+    async def _turn(self) -> bool:
+        """One decision and what follows from it; True when the execution rests."""
+        if self._signalled:
+            await self._read_signals()
+        round = self._decide()
+        if round.finish is not None:
+            self._flights.give_up()
+            await self._writing.finish(round.finish)
+            return True
+        self._flights.drop({(run.path, run.attempt) for run in round.runs})
+        self._flights.cut(round.runs)
+        if await self._commands.carry_out(round) or await self._begin(round):
+            return False
+        if self._stopping and not self._flights:
+            await self._writing.commit(ExecutionChange("queued"))
+            return True
+        if self._flights or self._looks:
+            await self._wait(round)
+            return False
+        return await self._rest(round)
 
     def _decide(self) -> Round:
         self._history.move_to(self._clock.now())
         round = decide(self._playbook, self._history)
-        pending = self._pending
-        pending.facts += round.facts
-        pending.urgent = pending.urgent or any(fact.kind == "entered" for fact in round.facts)
-        pending.questions += [self._question(ask.path, ask.attempt, ask.action, ask.message) for ask in round.asks]
+        self._pending.facts += round.facts
+        self._pending.urgent = self._pending.urgent or any(fact.kind in ("entered", "chosen") for fact in round.facts)
         return round
-
-    def _question(self, path: str, attempt: int, action: str, message: str) -> Question:
-        identity = derived_id(self.execution.id, path, "question", attempt)
-        return Question(identity, self.execution.id, path, attempt, action, message, self._history.now)
-
-    def _ready(self, round: Round) -> list[Ready] | None:
-        """The calls to make now; None when one of them turned out not to be makeable, so decide again."""
-        calls: list[Ready] = []
-        for run in round.runs:
-            ready = self._calls.ready(run, self._history)
-            if isinstance(ready, Fact):
-                self._take_in(ready)
-                return None
-            calls.append(ready)
-        return calls
 
     def _take_in(self, fact: Fact) -> None:
         self._history.add(fact)
         self._pending.facts.append(fact)
 
-    # -- writing ------------------------------------------------------------------------------
+    # -- beginning calls ----------------------------------------------------------------------
+
+    async def _begin(self, round: Round) -> bool:
+        """Start the calls that are not under way yet; True when a fact came instead of one, so decide again."""
+        self.halted = False
+        calls: list[Ready] = []
+        for run in self._new(round):
+            ready = await self._around.calls.ready(run, self._history)
+            if isinstance(ready, Fact):
+                self._take_in(ready)
+                return True
+            if isinstance(ready, Halt):
+                self.halted = True
+            elif ready.contains is None or not ready.facts or self._looked(ready):
+                calls.append(ready)
+        return await self._write_ahead(calls) if calls else False
+
+    def _new(self, round: Round) -> list[Run]:
+        """What is ready to start; paused or stopping, only what a crash left open is seen to its end."""
+        held = self._stopping or self._history.paused
+        now = self._clock.now()
+        return [
+            run
+            for run in round.runs
+            if not self._flights.has(run)
+            and self._busy.get(run.path, 0) <= now
+            and (not held or self._history.get(run.path, "attempt", run.attempt) is not None)
+        ]
+
+    def _looked(self, ready: Ready) -> bool:
+        """Whether it is known if somebody holds the target already; the first time it is asked (S30)."""
+        place = (ready.run.path, ready.run.attempt)
+        if place not in self._looks:
+            self._looks[place] = asyncio.create_task(self._around.calls.joined(ready))
+        return self._looks[place].done()
 
     async def _write_ahead(self, calls: list[Ready]) -> bool:
-        """Commit the attempts of changing calls before they are sent; False when a target is being lifted."""
+        """Commit the attempts of changing calls, then send them; True when something else must be decided first."""
+        joined = [ready for ready in calls if self._joined(ready) is not None]
+        for ready in joined:
+            await self._join(ready)
+        calls = [ready for ready in calls if ready not in joined]
         facts = [fact for ready in calls for fact in ready.facts]
-        if not facts and not self._pending.urgent:
+        if facts or self._pending.urgent:
+            try:
+                await self._writing.commit(None, facts, [change for ready in calls for change in ready.ledger])
+            except (TargetBusy, OverBudget) as error:
+                await self._writing.commit(None)
+                if len(calls) == 1:
+                    return self._refused(calls[0], error)
+                return await self._one_by_one(calls) or bool(joined)
+        committed = self._clock.monotonic()
+        for ready in calls:
+            self._send(ready, committed)
+        return bool(joined)
+
+    async def _one_by_one(self, calls: list[Ready]) -> bool:
+        """One of several was refused by the store: the others go out all the same."""
+        again = False
+        for ready in calls:
+            again = await self._write_ahead([ready]) or again
+        return again
+
+    def _refused(self, ready: Ready, error: TargetBusy | OverBudget) -> bool:
+        """Another execution changes the target at this moment, or a budget is full."""
+        if isinstance(error, OverBudget):
+            self._take_in(self._around.calls.over_budget(ready, error.budget, self._history.now))
             return True
-        ledger = [change for ready in calls for change in ready.ledger]
+        self._looks.pop((ready.run.path, ready.run.attempt), None)
+        self._busy[ready.run.path] = self._clock.now() + TARGET_PAUSE
+        return False
+
+    def _send(self, ready: Ready, committed: float) -> None:
+        self._looks.pop((ready.run.path, ready.run.attempt), None)
+        for fact in ready.facts:
+            self._history.add(fact)
+        self._flights.start(ready, self._writing.confirmed(committed) if ready.facts else None)
+
+    # -- joining ------------------------------------------------------------------------------
+
+    def _joined(self, ready: Ready) -> Joined | None:
+        look = self._looks.get((ready.run.path, ready.run.attempt))
+        return look.result() if look is not None and look.done() else None
+
+    async def _join(self, ready: Ready) -> None:
+        """Hold what is contained already, without a call; when it was let go of meanwhile, look again."""
+        joined = self._joined(ready)
+        assert joined is not None
+        at, path = self._history.now, ready.run.path
+        facts = joined_facts(ready.facts[0], joined, at)
+        ledger = [*_joining(ready, joined), *joined_ledger(self.execution.id, path, ready.hold_attempt, at)]
+        self._looks.pop((path, ready.run.attempt))
         try:
-            await self._commit(None, facts, ledger)
+            await self._writing.commit(None, facts, ledger)
         except TargetBusy:
-            await self._commit(None)
-            await self._clock.sleep(TARGET_PAUSE)
-            return False
+            return
         for fact in facts:
             self._history.add(fact)
-        return True
 
-    async def _commit(
-        self, change: ExecutionChange | None, facts: list[Fact] | None = None, ledger: list[LedgerChange] | None = None
-    ) -> None:
-        """Write all that is pending, and this with it, as one unit. A store that cannot write is waited for (S20)."""
-        pending = self._pending
-        unit = ExecutionUnit(
-            execution_id=self.execution.id,
-            epoch=self._epoch,
-            take=not self._taken,
-            facts=[*pending.facts, *(facts or ())],
-            change=change,
-            ledger=[*pending.ledger, *(ledger or ())],
-            questions=list(pending.questions),
-            read_signals=list(pending.signals),
-        )
-        if change is not None and change.state in ("succeeded", "failed"):
-            unit.ledger += self._lift_ended(change)
-        if unit.empty and self._taken:
-            return
-        while True:
-            try:
-                self.woken = await self._store.executions.commit(unit)
-                break
-            except StoreUnavailable as error:
-                log.warning("history not written, trying again", execution=self.execution.id, reason=str(error))
-                await self._clock.sleep(STORE_PAUSE)
-        if not self._taken:
-            self._taken, self._epoch = True, self._epoch + 1
-        self.timed = self.timed or bool(unit.ledger) or (change is not None and change.due_at is not None)
-        self._pending = Pending()
+    # -- calls under way ----------------------------------------------------------------------
 
-    def _lift_ended(self, change: ExecutionChange) -> list[LedgerChange]:
-        if self.execution.containment_id is None:
-            return []
-        lifted = change.state == "succeeded"
-        return [LiftEnded(self.execution.containment_id, "lifted" if lifted else "stuck", self._history.now)]
-
-    def _finished(self, round: Round) -> ExecutionChange:
-        finish = round.finish
-        if finish is None:
-            raise ValueError("the round does not finish the execution")
-        return ExecutionChange(finish.state, finished_at=self._history.now, error=finish.error, message=finish.message)
-
-    # -- performing ---------------------------------------------------------------------------
-
-    async def _perform(self, calls: list[Ready]) -> None:
-        """Make the calls side by side and take in what became of them."""
-        started = self._clock.now()
-        if len(calls) == 1 and not self._pending.facts and self._taken:
-            self._learn(calls[0], await self._calls.outcome(calls[0]), started)
-        else:
-            tasks = [asyncio.create_task(self._calls.outcome(ready)) for ready in calls]
-            await self._finish_calls(calls, tasks, started)
+    async def _wait(self, round: Round) -> None:
+        """Until a call is over, a timer comes due, or somebody pokes."""
+        due = self._next_due(round)
+        near = due is not None and due - self._clock.now() <= NEAR
+        await self._sleep(due if near else None, {*self._flights.tasks, *self._looks.values()}, write_slow=True)
         self._history.move_to(self._clock.now())
+        for flight, outcome in self._flights.landed():
+            at = self._history.now
+            fact, kept = self._commands.outcome(
+                outcome_fact(flight.ready.run, outcome, at, flight.ready, flight.started)
+            )
+            self._history.add(fact)
+            self._pending.facts.append(kept)
+            self._pending.ledger += self._around.calls.settle(flight.ready, outcome, at)
+        self._take_due(round.waits)
 
-    async def _finish_calls(self, calls: list[Ready], tasks: list[asyncio.Task[Outcome]], started: Millis) -> None:
+    async def _sleep(self, due: Millis | None, tasks: set[asyncio.Task[Any]], *, write_slow: bool = False) -> None:
+        """Until one of these is over, the instant has come, or somebody pokes."""
+        self._poked = asyncio.get_running_loop().create_future()
+        if self._signalled or (self._stopping and not tasks):
+            return
+        waited: set[asyncio.Future[Any]] = {*tasks, self._poked}
+        timer: asyncio.Task[None] | None = None
+        if due is not None:
+            timer = asyncio.create_task(self._clock.sleep(max(due - self._clock.now(), 0) / 1000))
+            waited.add(timer)
+        self.asleep = True
         try:
-            _, slow = await asyncio.wait(tasks, timeout=SLOW_CALL)
-            if slow:
-                await self._commit(None)
-            for ready, task in zip(calls, tasks, strict=True):
-                self._learn(ready, await task, started)
+            slow = SLOW_CALL if write_slow and not self._pending.empty else None
+            done, _ = await asyncio.wait(waited, timeout=slow, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                self.asleep = False
+                await self._writing.commit(None)
+                self.asleep = True
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-
-    def _learn(self, ready: Ready, outcome: Outcome, started: Millis) -> None:
-        at = self._history.stamp(self._clock.now())
-        self._take_in(outcome_fact(ready.run, outcome, at, ready, started))
-        self._pending.ledger += self._calls.settle(ready, outcome, at)
+            self.asleep = False
+            if timer is not None:
+                timer.cancel()
 
     def _take_due(self, waits: list[Wait]) -> bool:
         """Timers that have come become facts, so that decide may know of them (S3); True when one has."""
@@ -219,35 +280,51 @@ class Activation:
                 came = True
         return came
 
+    def _next_due(self, round: Round) -> Millis | None:
+        busy = [at for path, at in self._busy.items() if any(run.path == path for run in round.runs)]
+        return min([*(wait.due for wait in round.waits), *busy], default=None)
+
     # -- resting ------------------------------------------------------------------------------
 
     async def _rest(self, round: Round) -> bool:
-        """Wait here for a short pause, or park; True when there is more to do."""
+        """Wait here for a short pause, or park; True when it rests."""
         if self._take_due(round.waits):
-            return True
-        due = min((wait.due for wait in round.waits), default=None)
-        if due is not None and due - self._history.now <= STAY and not round.on_person:
-            await self._commit(None)
-            await self._clock.sleep((due - self._history.now) / 1000)
+            return False
+        due = self._next_due(round)
+        if self.halted:
+            due = min(due or self._history.now + HALTED_PAUSE, self._history.now + HALTED_PAUSE)
+        stays = not round.on_person and not self.halted and not self._history.paused
+        if due is not None and due - self._history.now <= STAY and stays:
+            await self._writing.commit(None)
+            await self._sleep(due, set())
             self._history.move_to(self._clock.now())
             self._take_due(round.waits)
-            return True
-        await self._commit(ExecutionChange("parked", awaiting="person" if round.on_person else "timer", due_at=due))
-        return False
+            return False
+        change = ExecutionChange("parked", awaiting=self._awaiting(round), due_at=due)
+        await self._writing.commit(change, subscriptions=self._commands.subscriptions(round))
+        return True
+
+    def _awaiting(self, round: Round) -> Awaiting:
+        if round.on_person or self.halted or self._history.paused:
+            return "person"
+        for kind in ("approval", "child", "event"):
+            if kind in round.awaits:
+                return cast("Awaiting", kind)
+        return "target" if self._busy and round.runs else "timer"
 
     async def _read_signals(self) -> None:
         """Take in what others left for this execution; what is left from now on requeues it when it parks."""
-        if self.execution.epoch == 0:
-            return  # just opened: it has asked nobody anything
-        for signal in await self._store.executions.signals(self.execution.id):
-            self._take_signal(signal)
+        self._signalled = False
+        for signal in await self._around.store.executions.signals(self.execution.id):
+            if signal.id in self._pending.signals:
+                continue
+            self._pending.signals.append(signal.id)
+            self._history.move_to(self._clock.now())
+            self._pending.ledger += ledger_of(signal, self._history)
+            for fact in facts_of(signal, self._history):
+                self._take_in(fact)
 
-    def _take_signal(self, signal: Signal) -> None:
-        self._pending.signals.append(signal.id)
-        if signal.kind == "answer":
-            path, attempt = signal.data["path"], signal.data["attempt"]
-            at = self._history.stamp(self._clock.now())
-            self._take_in(Fact(path, "answered", attempt, at, signal.data))
-            attempted = self._history.get(path, "attempt", attempt)
-            if signal.data["answer"] == "happened" and attempted is not None and "hold" in attempted.data:
-                self._pending.ledger.append(Settle(attempted.data["hold"], "applied", at))
+
+def _joining(ready: Ready, joined: Joined) -> list[LedgerChange]:
+    """The attempt's ledger entry, as one that joins."""
+    return [replace(change, joins=joined.containment_id) for change in ready.ledger if isinstance(change, Apply)]

@@ -10,19 +10,24 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from soar.clock import Clock, Millis
+from soar.engine.clearance import Clearance, Cleared, Halt
 from soar.engine.history import History
+from soar.engine.joining import Holders, Joined
+from soar.engine.outcomes import ABSENT, first_of_hold, hold_id, outcome_fact
 from soar.engine.round import Run
 from soar.errors import NotFound, Refused
 from soar.ids import derived_id
 from soar.model.action import ActionCall, ActionSpec, Connections, Outcome, Prepared, UndoCall
 from soar.model.execution import Execution, Fact
-from soar.store.units import Apply, LedgerChange, Settle
+from soar.model.playbook import UndoRule
+from soar.store.units import Apply, GiveBack, LedgerChange, Settle
 
 CUT_GRACE: Final = 0.5
 """Seconds a changing call still gets when its step's time is over (S22)."""
+CUT_LOOK: Final = 10.0
+"""Seconds the one look may take at what a cut call did (S22)."""
 SECOND_LOOK: Final = 2.0
 """Seconds beyond a call's own timeout after which a change that is absent stays absent (S21)."""
-ABSENT: Final = frozenset({"unavailable", "refused", "absent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +44,63 @@ class Ready:
     prepared: Prepared = field(default_factory=Prepared)
     hold_attempt: int = 1
     """The try whose hold this one goes on with."""
+    contains: Containing | None = None
+    reserved: bool = False
+    """It counts against a budget."""
+    shown: Mapping[str, Any] | None = None
+    """What guardrails say, for a dry run or a shadow to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Containing:
+    """What a call contains: whose inverse takes it back, and where the ledger keeps it."""
+
+    family: str
+    target: str
+    undo: UndoCall
 
 
 class CallMaker(Protocol):
     """How the calls of one kind of execution are made; a run's and a lift's differ only here."""
 
-    def ready(self, run: Run, history: History) -> Ready | Fact:
-        """The call, or the outcome fact of a call that must not be made."""
+    async def ready(self, run: Run, history: History) -> Ready | Fact | Halt:
+        """The call, the fact that comes instead of it, or what holds it."""
         ...
 
     async def outcome(self, ready: Ready) -> Outcome:
         """Make it and make sure of it."""
         ...
 
+    async def cut(self, ready: Ready) -> Outcome:
+        """It was dropped: one look at what it did."""
+        ...
+
     def settle(self, ready: Ready, outcome: Outcome, at: Millis) -> tuple[LedgerChange, ...]:
-        """What the outcome means for the ledger."""
+        """What the outcome means for the ledger and the budgets."""
+        ...
+
+    async def joined(self, ready: Ready) -> Joined | None:
+        """What holds the target already and is still there, so that no call is needed (S30)."""
+        ...
+
+    def over_budget(self, ready: Ready, budget: str, at: Millis) -> Fact:
+        """The demand that comes instead of a call for which a budget has no room."""
         ...
 
 
 class RunCalls:
     """The calls of a playbook's execution."""
 
-    def __init__(self, connections: Connections, clock: Clock, execution: Execution, alert_title: str | None) -> None:
+    def __init__(
+        self, connections: Connections, clock: Clock, execution: Execution, clearance: Clearance, holders: Holders
+    ) -> None:
         self._connections = connections
         self._clock = clock
         self._execution = execution
-        self.reason = alert_title
+        self._clearance = clearance
+        self._holders = holders
 
-    def ready(self, run: Run, history: History) -> Ready | Fact:
+    async def ready(self, run: Run, history: History) -> Ready | Fact | Halt:
         at = history.now
         try:
             spec = self._connections.spec(run.action.name)
@@ -74,56 +108,88 @@ class RunCalls:
         except (NotFound, Refused) as error:
             kind = getattr(error, "error_kind", "")
             return outcome_fact(run, Outcome("refused", message=str(error), sent=False, error_kind=kind), at)
+        halted = self._clearance.halted(run.action.connection)
         call = self._call(run, spec)
         if not spec.changes:
-            return Ready(run, spec, call, prepared=prepared)
+            return halted or Ready(run, spec, call, prepared=prepared)
         first = first_of_hold(history, run.path, run.attempt)
-        if history.get(run.path, "attempt", run.attempt) is not None:
-            return Ready(run, spec, call, resumed=True, prepared=prepared, hold_attempt=first)
-        data = {"input": prepared.masked_inputs, "masked": prepared.masked, "key": call.key}
-        if spec.undo is not None and prepared.target is not None:
-            data["hold"] = hold_id(self._execution.id, run.path, first)
+        contains = self._containing(run, spec, prepared, call)
+        attempted = history.get(run.path, "attempt", run.attempt)
+        if attempted is not None:
+            reserved = bool(attempted.data.get("reserved"))
+            return Ready(run, spec, call, (), (), True, prepared, first, contains, reserved)
+        if self._execution.mode != "live":
+            judged = self._clearance.judged(run, spec, prepared, at)
+            shown = {"verdict": judged.verdict, "reasons": list(judged.reasons)}
+            return Ready(run, spec, replace(call, simulated=True), prepared=prepared, shown=shown)
+        if halted is not None:
+            return halted
+        cleared = self._clearance.check(run, spec, prepared, at)
+        if isinstance(cleared, Fact):
+            return cleared
+        return self._attempt(Ready(run, spec, call, (), (), False, prepared, first, contains), cleared, at)
+
+    def _attempt(self, ready: Ready, cleared: Cleared, at: Millis) -> Ready:
+        """The call with what is committed before it: its attempt, its hold, its part of the budgets."""
+        run, prepared = ready.run, ready.prepared
+        data: dict[str, Any] = {"input": prepared.masked_inputs, "masked": prepared.masked, "key": ready.call.key}
+        if cleared.reserves:
+            data["reserved"] = True
+        ledger: tuple[LedgerChange, ...] = cleared.reserves
+        if ready.contains is not None:
+            data["hold"] = hold_id(self._execution.id, run.path, ready.hold_attempt)
+            if ready.hold_attempt == run.attempt:
+                ledger = (*ledger, self._apply(ready, ready.contains, at))
         attempt = Fact(run.path, "attempt", run.attempt, at, data)
-        ledger = self._apply(run, spec, prepared, call, at) if first == run.attempt else ()
-        return Ready(run, spec, call, (attempt,), ledger, prepared=prepared, hold_attempt=first)
+        return replace(ready, facts=(attempt,), ledger=ledger, reserved=bool(cleared.reserves))
 
     def _call(self, run: Run, spec: ActionSpec) -> ActionCall:
         left = spec.timeout
         if run.remaining is not None:
             left = min(left, run.remaining + (CUT_GRACE if spec.changes else 0.0))
-        key = derived_id(self._execution.id, run.path)
         return ActionCall(
             name=run.action.name,
             inputs=run.inputs,
-            key=key,
+            key=derived_id(self._execution.id, run.path),
             execution_id=self._execution.id,
             path=run.path,
             attempt=run.attempt,
             timeout=max(left, 0.001),
             playbook_id=self._execution.playbook_id,
+            hops=self._execution.hops,
         )
 
-    def _apply(
-        self, run: Run, spec: ActionSpec, prepared: Prepared, call: ActionCall, at: Millis
-    ) -> tuple[LedgerChange, ...]:
+    # -- the ledger ---------------------------------------------------------------------------
+
+    def _containing(self, run: Run, spec: ActionSpec, prepared: Prepared, call: ActionCall) -> Containing | None:
+        rule = run.action.undo
+        if rule is not None and rule.action is not None:
+            reverse = f"{rule.connection}.{rule.action}"
+            undo = UndoCall(reverse, run.undo_inputs, call.key, None, reverse, direct=True)
+            target = prepared.target or str(sorted(prepared.masked_inputs.items()))[:200]
+            return Containing(reverse, target, undo)
         if spec.undo is None or prepared.target is None:
-            return ()
-        return (
-            Apply(
-                containment_id=derived_id(self._execution.id, run.path, "containment", run.attempt),
-                hold_id=hold_id(self._execution.id, run.path, run.attempt),
-                connection=run.action.connection,
-                family=spec.undo,
-                target=prepared.target,
-                action=run.action.action,
-                path=run.path,
-                undo_after=run.action.undo.after if run.action.undo else (),
-                undo=self._undo_call(run, spec, prepared, call, None),
-                playbook_id=self._execution.playbook_id,
-                alert_id=self._execution.alert_id,
-                reason=self.reason,
-                at=at,
-            ),
+            return None
+        return Containing(spec.undo, prepared.target, self._undo_call(run, spec, prepared, call, None))
+
+    def _apply(self, ready: Ready, contains: Containing, at: Millis) -> Apply:
+        run, rule = ready.run, ready.run.action.undo
+        title = self._clearance.title
+        return Apply(
+            containment_id=derived_id(self._execution.id, run.path, "containment", run.attempt),
+            hold_id=hold_id(self._execution.id, run.path, run.attempt),
+            connection=run.action.connection,
+            family=contains.family,
+            target=contains.target,
+            action=run.action.action,
+            path=run.path,
+            undo_after=self._clearance.undo_after(run, ready.spec, ready.prepared, at),
+            undo=contains.undo,
+            playbook_id=self._execution.playbook_id,
+            alert_id=self._execution.alert_id,
+            reason=title,
+            at=at,
+            reset=(rule or UndoRule()).reset,
         )
 
     @staticmethod
@@ -140,6 +206,8 @@ class RunCalls:
             reverse=f"{run.action.connection}.{spec.undo}",
             exact=kept or not prepared.masked,
         )
+
+    # -- making it ----------------------------------------------------------------------------
 
     async def outcome(self, ready: Ready) -> Outcome:
         if not ready.resumed:
@@ -163,26 +231,54 @@ class RunCalls:
             return replace(told, message=told.message or f"{unknown.message}; asked: {told.kind}")
         return unknown
 
+    async def cut(self, ready: Ready) -> Outcome:
+        unknown = Outcome("unknown", message="it was cut before its answer came")
+        if not ready.spec.verifies:
+            return unknown
+        told = await self._connections.verify(replace(ready.call, timeout=CUT_LOOK))
+        return told if told.kind in ("done", "absent") else unknown
+
+    async def joined(self, ready: Ready) -> Joined | None:
+        """What holds the target already and is still there, so that no call is needed (S30)."""
+        if ready.contains is None or ready.hold_attempt != ready.run.attempt:
+            return None
+        return await self._holders.standing(ready.run.action, ready.spec, ready.contains.family, ready.contains.target)
+
     def settle(self, ready: Ready, outcome: Outcome, at: Millis) -> tuple[LedgerChange, ...]:
-        spec, run = ready.spec, ready.run
-        if spec.undo is None or ready.prepared.target is None:
-            return ()
+        run, contains = ready.run, ready.contains
+        back: tuple[LedgerChange, ...] = ()
+        if ready.reserved and outcome.kind in ABSENT:
+            back = (GiveBack(run.path, run.attempt),)
+        if contains is None or ready.call.simulated:
+            return back
         hold = hold_id(self._execution.id, run.path, ready.hold_attempt)
         if outcome.kind == "done":
-            undo = self._undo_call(run, spec, ready.prepared, ready.call, outcome)
-            return (Settle(hold, "applied", at, undo),)
-        return (Settle(hold, "absent" if outcome.kind in ABSENT else "unknown", at),)
+            undo = contains.undo
+            if not undo.direct:
+                undo = self._undo_call(run, ready.spec, ready.prepared, ready.call, outcome)
+            return (*back, Settle(hold, "applied", at, undo))
+        return (*back, Settle(hold, "absent" if outcome.kind in ABSENT else "unknown", at))
+
+    def over_budget(self, ready: Ready, budget: str, at: Millis) -> Fact:
+        return self._clearance.over_budget(ready.run, ready.spec, ready.prepared, budget, at)
 
 
 class LiftCalls:
     """The stored undo calls of one containment: needed by nothing but themselves, least of all their playbook."""
 
-    def __init__(self, connections: Connections, execution: Execution, undo_calls: Mapping[str, UndoCall]) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        execution: Execution,
+        undo_calls: Mapping[str, UndoCall],
+        clearance: Clearance,
+    ) -> None:
         self._connections = connections
         self._execution = execution
         self._undo_calls = undo_calls
+        self._clearance = clearance
 
-    def ready(self, run: Run, history: History) -> Ready | Fact:
+    async def ready(self, run: Run, history: History) -> Ready | Fact | Halt:
         undo = self._undo_calls[run.path]
         try:
             done = self._connections.spec(undo.name)
@@ -193,6 +289,9 @@ class LiftCalls:
         call = ActionCall(undo.reverse, run.inputs, key, self._execution.id, run.path, run.attempt, spec.timeout)
         if history.get(run.path, "attempt", run.attempt) is not None:
             return Ready(run, spec, call, resumed=True)
+        halted = self._clearance.halted(run.action.connection)
+        if halted is not None:
+            return halted
         data = {"input": run.inputs, "masked": False, "key": key}
         return Ready(run, spec, call, (Fact(run.path, "attempt", run.attempt, history.now, data),))
 
@@ -201,40 +300,15 @@ class LiftCalls:
         undo = self._undo_calls[ready.run.path]
         return await self._connections.undo(undo, key=ready.call.key, timeout=ready.call.timeout)
 
+    async def cut(self, ready: Ready) -> Outcome:  # noqa: ARG002 # the protocol's
+        return Outcome("unknown", message="the lift was cut before its answer came")
+
     def settle(self, ready: Ready, outcome: Outcome, at: Millis) -> tuple[LedgerChange, ...]:  # noqa: ARG002
         # The ledger hears of a lift when it ends, not of its calls; the arguments are the protocol's.
         return ()
 
+    async def joined(self, ready: Ready) -> Joined | None:  # noqa: ARG002 # the protocol's
+        return None
 
-def outcome_fact(run: Run, outcome: Outcome, at: Millis, ready: Ready | None = None, started: Millis = 0) -> Fact:
-    """What became of a try, as history keeps it."""
-    data: dict[str, Any] = {"result": outcome.kind, "sent": outcome.sent}
-    if outcome.output is not None:
-        data["output"] = outcome.output
-    for name in ("message", "error_kind", "retry_after"):
-        value = getattr(outcome, name)
-        if value:
-            data[name] = value
-    if outcome.kind == "unknown" and ready is not None:
-        data["repeatable"] = ready.spec.idempotent
-    if outcome.kind == "absent" or (outcome.kind == "unknown" and ready is not None and ready.resumed):
-        data["at_once"] = True
-    if ready is not None and not ready.facts and not ready.resumed:
-        data["input"] = ready.prepared.masked_inputs
-        data["started_at"] = started
-    return Fact(run.path, "outcome", run.attempt, at, data)
-
-
-def hold_id(execution_id: str, path: str, first: int) -> str:
-    """The hold that the try `first` opened and the ones after it go on with."""
-    return derived_id(execution_id, path, "hold", first)
-
-
-def first_of_hold(history: History, path: str, attempt: int) -> int:
-    """The first try since the change was last known to be absent: its hold is still the one that counts."""
-    first = 1
-    for number in range(1, attempt):
-        outcome = history.get(path, "outcome", number)
-        if outcome is not None and outcome.data["result"] in ABSENT:
-            first = number + 1
-    return first
+    def over_budget(self, ready: Ready, budget: str, at: Millis) -> Fact:  # noqa: ARG002 # the protocol's
+        raise AssertionError(f"a lift counts against no budget, and was refused for {budget}")

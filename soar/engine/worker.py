@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -16,10 +16,16 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from soar.clock import Clock, Millis, SystemClock
 from soar.engine.activation import Activation
+from soar.engine.around import Around, nothing_wanted
+from soar.engine.artefacts import with_artefacts
 from soar.engine.calls import CallMaker, LiftCalls, RunCalls
+from soar.engine.children import Children
+from soar.engine.clearance import Clearance, Guardrails
 from soar.engine.history import History
+from soar.engine.joining import Holders
 from soar.engine.lift import lift_playbook
 from soar.engine.pinned import PinnedPlaybooks
+from soar.engine.requests import Requests
 from soar.errors import DefinitionError, LeaseLost, NotFound, SoarError, StoreError, StoreUnavailable
 from soar.model.action import Connections
 from soar.model.alert import Alert
@@ -39,6 +45,10 @@ KEPT_ALERTS: Final = 2_000
 """Alerts kept at hand for executions that wait for a place; the others are read when their turn comes."""
 
 
+Rank = tuple[bool, int, int]
+"""What goes first: lifts, then by the playbook's priority, then by severity."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much is done at once."""
@@ -48,7 +58,16 @@ class Limits:
     scan: int = 2_000
     """Rows one scan brings in."""
     on_failure: float = 900.0
-    """Seconds for a playbook's own `on_failure`."""
+    """Seconds for a playbook's own `on_failure`, and for its `finally`."""
+    timeout: float = 7 * 86_400.0
+    """Seconds for a sub-playbook that names no timeout of its own."""
+    items: int = 10_000
+    """Items that one `for_each` may go over."""
+
+
+def unmasked(given: Any) -> Any:
+    """Nothing is secret: for tests."""
+    return given
 
 
 class Engine:
@@ -61,15 +80,27 @@ class Engine:
         playbooks: PinnedPlaybooks,
         clock: Clock | None = None,
         limits: Limits | None = None,
+        *,
+        guardrails: Guardrails | None = None,
+        mask: Callable[[Any], Any] = unmasked,
+        wanted: Callable[[str], bool] = nothing_wanted,
     ) -> None:
         self._store = store
         self._connections = connections
         self._playbooks = playbooks
         self._clock = clock or SystemClock()
         self._limits = limits or Limits()
+        self._guardrails = guardrails or Guardrails()
+        self._mask = mask
+        self._wanted = wanted
+        self._children = Children(playbooks, self._limits.timeout)
         self._alerts: dict[str, Alert] = {}
-        self._ready: list[tuple[int, Millis, str, Execution]] = []
+        self._ready: list[tuple[Rank, Millis, str, Execution]] = []
         self._queued: set[str] = set()
+        self._signalled: set[str] = set()
+        """Queued here, and told something meanwhile."""
+        self._halted: set[str] = set()
+        """Parked because a stop switch holds one of their calls."""
         self._active: dict[str, Activation] = {}
         self._set_aside: set[str] = set()
         self._woken = False
@@ -90,6 +121,11 @@ class Engine:
     @property
     def active(self) -> int:
         return len(self._active)
+
+    @property
+    def asleep(self) -> bool:
+        """Whether every activation waits for a call or a timer."""
+        return all(activation.asleep for activation in self._active.values())
 
     async def start(self) -> None:
         """Take over what a dead process left running, take up what is ready, and start the bells."""
@@ -142,6 +178,7 @@ class Engine:
             for execution in await self._store.executions.ready(now, self._limits.scan):
                 self._push(execution)
             await self._store.containments.release_expired(now)
+            await self._store.approvals.advance(now)
             for execution in await self._store.executions.ready(now, self._limits.scan):
                 self._push(execution)
         self._fill()
@@ -158,7 +195,11 @@ class Engine:
 
     async def next_due(self) -> Millis | None:
         """The earliest instant at which something parked or held comes due."""
-        dues = [await self._store.executions.next_due(), await self._store.containments.next_expiry()]
+        dues = [
+            await self._store.executions.next_due(),
+            await self._store.containments.next_expiry(),
+            await self._store.approvals.next_due(),
+        ]
         return min((due for due in dues if due is not None), default=None)
 
     # -- the queue ----------------------------------------------------------------------------
@@ -169,7 +210,7 @@ class Engine:
             return
         self._queued.add(execution.id)
         # A lift goes before everything else: what we did must be taken back on time (S33).
-        rank = -100 if execution.kind == "lift" else -execution.severity_id
+        rank = (execution.kind != "lift", -execution.priority, -execution.severity_id)
         heapq.heappush(self._ready, (rank, execution.opened_at, execution.id, execution))
 
     def _fill(self) -> None:
@@ -213,24 +254,36 @@ class Engine:
         fresh = execution.state == "queued" and execution.epoch == 0
         facts = [] if fresh else await self._store.executions.facts(execution.id)
         limit = round(self._limits.on_failure * 1000)
-        history = History(execution, alert, facts, self._clock.now(), limit)
-        activation = Activation(execution, playbook, history, calls, self._store, self._clock)
+        facts = await with_artefacts(facts, self._store)
+        history = History(execution, alert, facts, self._clock.now(), limit, self._limits.items)
+        activation = Activation(execution, playbook, history, self._around(execution, playbook, calls))
         self._active[execution.id] = activation
+        if execution.id in self._signalled:
+            self._signalled.discard(execution.id)
+            activation.poke()
         if self._stopping:
             activation.stop()
         await activation.drive()
-        self._woken = self._woken or activation.woken
+        self._woken = self._woken or activation.woken or execution.parent_id is not None
+        if activation.halted:
+            self._halted.add(execution.id)
         return activation.timed
+
+    def _around(self, execution: Execution, playbook: Playbook, calls: CallMaker) -> Around:
+        requests = Requests(self._connections, execution, playbook.author, self._mask)
+        return Around(self._store, self._clock, calls, requests, self._children, self._wanted)
 
     async def _load(self, execution: Execution) -> tuple[Playbook, CallMaker, dict[str, object]]:
         if execution.kind == "lift":
             undo_calls = await self._store.containments.undo_calls(execution.containment_id or "")
             playbook, by_path = lift_playbook(undo_calls)
-            return playbook, LiftCalls(self._connections, execution, by_path), {}
+            clearance = Clearance(self._guardrails, self._connections, execution, {})
+            return playbook, LiftCalls(self._connections, execution, by_path, clearance), {}
         playbook = await self._playbooks.get(execution.playbook_digest)
         alert = await self._alert(execution)
-        title = alert.get("title")
-        calls = RunCalls(self._connections, self._clock, execution, title if isinstance(title, str) else None)
+        clearance = Clearance(self._guardrails, self._connections, execution, alert)
+        holders = Holders(self._store, self._connections)
+        calls = RunCalls(self._connections, self._clock, execution, clearance, holders)
         return playbook, calls, alert
 
     async def _alert(self, execution: Execution) -> dict[str, object]:
@@ -254,8 +307,27 @@ class Engine:
     async def _watch(self) -> None:
         with contextlib.suppress(StoreError):
             if await self._store.changed():
-                await self.scan()
-                await self._set_bell()
+                await self.look()
+
+    async def look(self) -> None:
+        """Somebody else has written: signals for executions under way, what is ready, switches that were turned."""
+        for execution_id in await self._store.executions.signalled():
+            activation = self._active.get(execution_id)
+            if activation is not None:
+                activation.poke()
+            elif execution_id in self._queued:
+                self._signalled.add(execution_id)
+        await self.scan()
+        await self._set_bell()
+
+    async def released(self) -> None:
+        """A stop switch was released: what it held is taken up again."""
+        halted, self._halted = self._halted, set()
+        for execution_id in halted:
+            execution = await self._store.executions.get(execution_id)
+            if execution.state == "parked":
+                self._push(execution)
+        self._fill()
 
     async def _sweep(self) -> None:
         with contextlib.suppress(StoreError):
@@ -279,8 +351,14 @@ class Engine:
 class _NotYet(Activation):
     """Holds the place of an execution whose history is being read."""
 
-    def __init__(self) -> None:  # it has no parts on purpose: stop() is all that is asked of it
-        self._stopping = False
+    def __init__(self) -> None:  # it has no parts on purpose: it only holds a place
+        self.asleep = False
+
+    def stop(self) -> None:
+        """Nothing is under way yet."""
+
+    def poke(self) -> None:
+        """Its signals are read when it begins."""
 
 
 _NOT_YET = _NotYet()

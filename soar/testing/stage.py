@@ -105,7 +105,7 @@ class Stage:
         for _ in range(3):
             await asyncio.sleep(0)
         wake = self.clock.next_wake
-        if wake is not None and self.clock.sleeping >= self.engine.active:
+        if wake is not None and self.engine.asleep:
             self.clock.move_to(wake)
 
     async def restart(self) -> None:

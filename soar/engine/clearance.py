@@ -1,0 +1,181 @@
+"""What is asked before a changing call goes out: the stop switches, its approvals, policy, budgets (S19, S26, S27)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from soar.clock import Millis
+from soar.engine.round import Given, Run
+from soar.model.action import ActionSpec, Connections, Prepared
+from soar.model.execution import Execution, Fact
+from soar.model.policy import Demand, Judgement, PolicyView, Proposal
+from soar.store.units import Reserve
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """A stop switch holds the call: it waits until somebody releases it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """The call may go out, and counts against these budgets."""
+
+    reserves: tuple[Reserve, ...] = ()
+    judgement: Judgement | None = None
+
+
+class Stops(Protocol):
+    """The stop switches as they stand."""
+
+    def reason(self, connection: str, playbook: str | None) -> str | None:
+        """Why calls through that connection (of that playbook) are held; None when they are not."""
+        ...
+
+
+class NoStops:
+    """No switch is set."""
+
+    def reason(self, connection: str, playbook: str | None) -> str | None:  # noqa: ARG002
+        return None
+
+
+class NoPolicy:
+    """Everything is allowed: for tests of what lies above the guardrails."""
+
+    digest = ""
+
+    def judge(self, proposal: Proposal) -> Judgement:  # noqa: ARG002
+        return Judgement("allowed")
+
+    def over_budget(self, proposal: Proposal, budget: str) -> Demand:
+        raise AssertionError(f"{proposal.name}: there is no budget {budget}")
+
+    def default_undo_after(self, proposal: Proposal) -> tuple[float, ...]:  # noqa: ARG002
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrails:
+    """Everything below the playbooks that can hold a call back."""
+
+    policy: PolicyView = field(default_factory=NoPolicy)
+    stops: Stops = field(default_factory=NoStops)
+
+
+class Clearance:
+    """The guardrails as they bear on one execution's calls."""
+
+    def __init__(
+        self, guardrails: Guardrails, connections: Connections, execution: Execution, alert: Mapping[str, Any]
+    ) -> None:
+        self._policy = guardrails.policy
+        self._stops = guardrails.stops
+        self._connections = connections
+        self._execution = execution
+        self._alert = alert
+        title = alert.get("title")
+        self.title = title if isinstance(title, str) else None
+        """The alert's, for the board."""
+
+    def halted(self, connection: str) -> Halt | None:
+        """Whether a stop switch holds calls through that connection."""
+        reason = self._stops.reason(connection, self._execution.playbook_id)
+        return None if reason is None else Halt(reason)
+
+    def proposal(self, run: Run, spec: ActionSpec, prepared: Prepared, at: Millis) -> Proposal:
+        return Proposal(
+            name=run.action.name,
+            spec=spec,
+            inputs=run.inputs,
+            target=prepared.target,
+            alert=self._alert,
+            playbook_id=self._execution.playbook_id,
+            requester=self._execution.actor,
+            at=at,
+        )
+
+    def check(self, run: Run, spec: ActionSpec, prepared: Prepared, at: Millis) -> Cleared | Fact:
+        """Cleared, or the fact that says what comes first: a refusal, a demand, an approval that no longer holds."""
+        void = self._voided(run, at)
+        if void is not None:
+            return void
+        judgement = self._policy.judge(self.proposal(run, spec, prepared, at))
+        if judgement.verdict == "forbidden":
+            message = "; ".join(judgement.reasons) or "policy forbids it"
+            data = {"result": "refused", "sent": False, "message": message, "error_kind": "guardrail"}
+            data["input"] = prepared.masked_inputs
+            return Fact(run.path, "outcome", run.attempt, at, data)
+        if judgement.demand is not None and not any(_meets(judgement.demand, given, run) for given in run.approvals):
+            return demanded(run, judgement.demand, at)
+        reserves = tuple(
+            Reserve(
+                budget=claim.budget,
+                path=run.path,
+                attempt=run.attempt,
+                limit=claim.limit,
+                window=claim.window,
+                resume_at=claim.resume_at,
+                at=at,
+                forced=run.demand > 0,
+            )
+            for claim in judgement.budgets
+        )
+        return Cleared(reserves, judgement)
+
+    def judged(self, run: Run, spec: ActionSpec, prepared: Prepared, at: Millis) -> Judgement:
+        """What policy says, for a dry run or a shadow to show."""
+        return self._policy.judge(self.proposal(run, spec, prepared, at))
+
+    def over_budget(self, run: Run, spec: ActionSpec, prepared: Prepared, budget: str, at: Millis) -> Fact:
+        """Over budget is a question, never a failure."""
+        return demanded(run, self._policy.over_budget(self.proposal(run, spec, prepared, at), budget), at)
+
+    def undo_after(self, run: Run, spec: ActionSpec, prepared: Prepared, at: Millis) -> tuple[float, ...]:
+        """When the containment lifts itself: as the playbook says, else as policy does."""
+        rule = run.action.undo
+        if rule is not None and (rule.never or rule.after):
+            return () if rule.never else rule.after
+        return self._policy.default_undo_after(self.proposal(run, spec, prepared, at))
+
+    def _voided(self, run: Run, at: Millis) -> Fact | None:
+        """An approval was for another connector or another address than the call would go to now (S26)."""
+        for given in run.approvals:
+            item = given.item(run.path)
+            if item is None or "fingerprint" not in item:
+                continue
+            if item["fingerprint"] != self._connections.fingerprint(run.action.connection):
+                reason = f"the connection '{run.action.connection}' is no longer the one that was shown"
+                return Fact(given.path, "voided", given.round, at, {"reason": reason})
+        return None
+
+
+def demanded(run: Run, demand: Demand, at: Millis) -> Fact:
+    """The fact that a person must say yes first."""
+    approvers = demand.approvers
+    data = {
+        "reason": demand.reason,
+        "timeout": demand.timeout,
+        "notify": list(demand.notify),
+        "approvers": {
+            "groups": list(approvers.groups),
+            "roles": list(approvers.roles),
+            "users": list(approvers.users),
+            "required": approvers.required,
+            "excluded": list(approvers.excluded),
+        },
+    }
+    return Fact(run.path, "demanded", run.demand + 1, at, data)
+
+
+def _meets(demand: Demand, given: Given, run: Run) -> bool:
+    """Whether an approval that listed this very call had the quorum that is demanded (S27)."""
+    item = given.item(run.path)
+    if item is None or item.get("asks_again"):
+        return False
+    enough = given.request["required"] >= demand.approvers.required
+    return enough and set(demand.approvers.excluded) <= set(given.request["excluded"])
