@@ -14,6 +14,7 @@ from soar.engine.clearance import Clearance, Cleared, Halt
 from soar.engine.history import History
 from soar.engine.joining import Holders, Joined
 from soar.engine.outcomes import ABSENT, first_of_hold, hold_id, outcome_fact
+from soar.engine.rerun import Inherited
 from soar.engine.round import Run
 from soar.errors import NotFound, Refused
 from soar.ids import derived_id
@@ -92,13 +93,20 @@ class RunCalls:
     """The calls of a playbook's execution."""
 
     def __init__(
-        self, connections: Connections, clock: Clock, execution: Execution, clearance: Clearance, holders: Holders
+        self,
+        connections: Connections,
+        clock: Clock,
+        execution: Execution,
+        clearance: Clearance,
+        holders: Holders,
+        inherited: Inherited | None = None,
     ) -> None:
         self._connections = connections
         self._clock = clock
         self._execution = execution
         self._clearance = clearance
         self._holders = holders
+        self._inherited = inherited
 
     async def ready(self, run: Run, history: History) -> Ready | Fact | Halt:
         at = history.now
@@ -124,6 +132,11 @@ class RunCalls:
             return Ready(run, spec, replace(call, simulated=True), prepared=prepared, shown=shown)
         if halted is not None:
             return halted
+        if self._inherited is not None and contains is None:
+            output = self._inherited.output(run.path, run.action.name, run.inputs)
+            if output is not None:
+                data = {"result": "done", "sent": False, "output": output, "inherited": self._execution.rerun_of}
+                return Fact(run.path, "outcome", run.attempt, at, data)
         cleared = self._clearance.check(run, spec, prepared, at)
         if isinstance(cleared, Fact):
             return cleared

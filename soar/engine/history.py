@@ -18,6 +18,7 @@ Facts, by kind (unique by path, kind, attempt):
 * ``opened``, ``child``     the execution of a sub-playbook, and how it ended: ``{execution, state, outputs, error}``
 * ``releasing``, ``released``, ``lifted``   an undo step: holds let go of, the lifts that follow, each lift's end
 * ``phase``     at path "": 0 the body ended in ``{error}`` and `on_failure` begins; 1 `finally` begins
+* ``inherits``  at path "": a rerun takes over what its original has done: ``{from, again}``
 * ``cancel``, ``pause``, ``resume``   at path "": what people told the execution, numbered from 1
 """
 

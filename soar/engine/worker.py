@@ -26,6 +26,7 @@ from soar.engine.joining import Holders
 from soar.engine.lift import lift_playbook
 from soar.engine.pinned import PinnedPlaybooks
 from soar.engine.requests import Requests
+from soar.engine.rerun import Inherited
 from soar.errors import DefinitionError, LeaseLost, NotFound, SoarError, StoreError, StoreUnavailable
 from soar.model.action import Connections
 from soar.model.alert import Alert
@@ -251,7 +252,7 @@ class Engine:
         except (NotFound, DefinitionError) as error:
             await self._give_up(execution, error)
             return False
-        fresh = execution.state == "queued" and execution.epoch == 0
+        fresh = execution.state == "queued" and execution.epoch == 0 and execution.rerun_of is None
         facts = [] if fresh else await self._store.executions.facts(execution.id)
         limit = round(self._limits.on_failure * 1000)
         facts = await with_artefacts(facts, self._store)
@@ -283,8 +284,23 @@ class Engine:
         alert = await self._alert(execution)
         clearance = Clearance(self._guardrails, self._connections, execution, alert)
         holders = Holders(self._store, self._connections)
-        calls = RunCalls(self._connections, self._clock, execution, clearance, holders)
+        inherited = await self._inherited(execution)
+        calls = RunCalls(self._connections, self._clock, execution, clearance, holders, inherited)
         return playbook, calls, alert
+
+    async def _inherited(self, execution: Execution) -> Inherited | None:
+        """What the original of a rerun has done."""
+        if execution.rerun_of is None:
+            return None
+        marker = next(
+            (fact for fact in await self._store.executions.facts(execution.id) if fact.kind == "inherits"), None
+        )
+        if marker is None or marker.data["again"]:
+            return None
+        original = await self._store.executions.get(execution.rerun_of)
+        playbook = await self._playbooks.get(original.playbook_digest)
+        facts = await with_artefacts(await self._store.executions.facts(original.id), self._store)
+        return Inherited(playbook, facts)
 
     async def _alert(self, execution: Execution) -> dict[str, object]:
         if execution.alert_id is None:

@@ -43,6 +43,7 @@ FactKind = Literal[
     "cancel",
     "pause",
     "resume",
+    "inherits",
 ]
 """What one row of history says; see `soar.engine.history`."""
 

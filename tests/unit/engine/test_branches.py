@@ -31,7 +31,11 @@ def test_s11_join_reached_cuts_the_rest(join: str, needed: int) -> None:
     steps = f"""
     - id: some
       join: {join}
-      parallel: [{{id: a, action: api.read}}, {{id: b, action: api.read}}, {{id: c, wait: {{for: 10m}}}}, {{id: d, steps: [{{id: e, wait: {{for: 20m}}}}]}}]
+      parallel:
+        - {{id: a, action: api.read}}
+        - {{id: b, action: api.read}}
+        - {{id: c, wait: {{for: 10m}}}}
+        - {{id: d, steps: [{{id: e, wait: {{for: 20m}}}}]}}
     - {{id: next, action: api.call}}
     """
     run = play(book(steps), 1)
@@ -88,7 +92,10 @@ def test_s13_stop_and_fail_end_the_execution_from_any_depth(word: str) -> None:
 
 def test_s13_in_a_loop_too() -> None:
     steps = """
-    - {id: each, for_each: '[1, 2, 3]', concurrency: 2, steps: [{id: a, action: api.read}, {when: 'item == 1', stop: found}, {id: w, wait: {for: 1h}}]}
+    - id: each
+      for_each: '[1, 2, 3]'
+      concurrency: 2
+      steps: [{id: a, action: api.read}, {when: 'item == 1', stop: found}, {id: w, wait: {for: 1h}}]
     """
     run = play(book(steps), restart=0.3)
     assert run.finish.message == "found"
@@ -97,7 +104,9 @@ def test_s13_in_a_loop_too() -> None:
 
 def test_s09_a_handler_that_ends_well_has_handled_it() -> None:
     steps = """
-    - {id: a, action: api.call, on_failure: [{id: h, action: api.call, with: {text: "{{ error.kind }} at {{ error.step }}"}}]}
+    - id: a
+      action: api.call
+      on_failure: [{id: h, action: api.call, with: {text: "{{ error.kind }} at {{ error.step }}"}}]
     - {set: {status: "{{ steps.a.status }}"}}
     """
     run = play(book(steps), answer=failing("a"))

@@ -31,7 +31,6 @@ def test_k01_an_empty_list_is_done_at_once_and_the_run_goes_on() -> None:
     [
         ("alert.src_ip", "text"),
         ("alert", "object"),
-        ("'[none][0]'", "null"),
         ("alert.nothing", "nothing"),
     ],
 )
@@ -42,6 +41,12 @@ def test_k01_what_is_no_list_is_an_error_never_letters_one_by_one(given: str, sa
     assert run.finish.error["kind"] == "expression"
     assert says in run.finish.error["message"]
     assert run.called == []
+
+
+def test_k01_null_is_an_error_too() -> None:
+    run = play(book("- {id: a, action: api.read}\n- {for_each: steps.a.error, steps: [{action: api.call}]}"))
+    assert run.finish.error is not None
+    assert "null" in run.finish.error["message"]
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 10])
@@ -74,7 +79,11 @@ def test_k03_a_concurrency_that_turns_out_wrong_fails_at_once_and_is_named(drawn
 
 def test_s12_items_are_readable_after_the_loop() -> None:
     steps = """
-    - {id: each, for_each: '[7, 8]', as: n, on_failure: continue, steps: [{id: do, action: api.call, with: {n: "{{ n }}"}}]}
+    - id: each
+      for_each: '[7, 8]'
+      as: n
+      on_failure: continue
+      steps: [{id: do, action: api.call, with: {n: "{{ n }}"}}]
     - set:
         first: "{{ steps.each.items[0].status }}"
         second: "{{ steps.each.items[1].item }}"
@@ -99,7 +108,10 @@ def test_s06_variables_of_items_are_merged_in_item_order() -> None:
 
 def test_k09_each_turn_of_a_while_is_on_record_with_its_number() -> None:
     steps = """
-    - {id: poll, while: "loop.index <= 3", max_iterations: 5, steps: [{id: look, action: api.read, with: {n: "{{ loop.index }}"}}]}
+    - id: poll
+      while: "loop.index <= 3"
+      max_iterations: 5
+      steps: [{id: look, action: api.read, with: {n: "{{ loop.index }}"}}]
     - {set: {status: "{{ steps.look.status }}", turns: "{{ steps.poll.output.turns }}"}}
     """
     run = play(book(steps), restart=0.5)
