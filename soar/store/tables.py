@@ -8,25 +8,15 @@ There are no foreign keys: each unit writes rows that belong together, in one tr
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-_SEQ = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite's row number must be declared INTEGER; elsewhere 32 bits are not enough."""
+from soar.store.columns import instant_column, number_column, seq_column, text_column, where
+from soar.store.ledger_tables import BudgetStateRow, BudgetUseRow, ContainmentRow, HoldRow, LiftWaiterRow
+from soar.store.people_tables import ApprovalRow, AuditRow, QuestionRow, SwitchRow, TokenRow, VoteRow
 
-
-def _seq() -> Any:
-    return Field(default=None, primary_key=True, sa_type=_SEQ)
-
-
-def _text(**options: Any) -> Any:
-    return Field(sa_type=Text, **options)
-
-
-def _instant(**options: Any) -> Any:
-    return Field(sa_type=BigInteger, **options)
+NOT_FINAL = "state NOT IN ('succeeded', 'failed', 'cancelled', 'skipped')"
+"""As the indexes say it: a question that is to use them says it in these very words."""
 
 
 class AlertRow(SQLModel, table=True):
@@ -42,23 +32,23 @@ class AlertRow(SQLModel, table=True):
         {"sqlite_autoincrement": True},
     )
 
-    seq: int | None = _seq()
-    id: str = _text(unique=True)
-    source: str = _text()
-    dedupe_key: str = _text()
-    received_at: int = _instant()
-    state: str = _text()
+    seq: int | None = seq_column()
+    id: str = text_column(unique=True)
+    source: str = text_column()
+    dedupe_key: str = text_column()
+    received_at: int = instant_column()
+    state: str = text_column()
     """`received`, `matched`, `unmatched`, `failed`."""
     duplicates: int = Field(default=0)
     severity_id: int | None = None
-    title: str | None = _text(default=None)
-    rule_id: str | None = _text(default=None)
-    src_ip: str | None = _text(default=None)
-    user: str | None = _text(default=None)
-    error: str | None = _text(default=None)
-    catalog_digest: str | None = _text(default=None)
-    data: str | None = _text(default=None)
-    matches: str | None = _text(default=None)
+    title: str | None = text_column(default=None)
+    rule_id: str | None = text_column(default=None)
+    src_ip: str | None = text_column(default=None)
+    user: str | None = text_column(default=None)
+    error: str | None = text_column(default=None)
+    catalog_digest: str | None = text_column(default=None)
+    data: str | None = text_column(default=None)
+    matches: str | None = text_column(default=None)
 
 
 class RawAlertRow(SQLModel, table=True):
@@ -66,7 +56,7 @@ class RawAlertRow(SQLModel, table=True):
 
     __tablename__ = "raw_alerts"
 
-    id: str = _text(primary_key=True)
+    id: str = text_column(primary_key=True)
     body: bytes = Field(sa_type=LargeBinary)
     envelope: bytes | None = Field(default=None, sa_type=LargeBinary)
 
@@ -76,7 +66,7 @@ class CounterRow(SQLModel, table=True):
 
     __tablename__ = "counters"
 
-    name: str = _text(primary_key=True)
+    name: str = text_column(primary_key=True)
     value: int = Field(default=0, sa_type=BigInteger)
 
 
@@ -119,30 +109,62 @@ class ExecutionRow(SQLModel, table=True):
             sqlite_where=text("kind = 'lift'"),
             postgresql_where=text("kind = 'lift'"),
         ),
+        Index("ix_executions_children", "parent_id", "opened_at", "seq", **where("parent_id IS NOT NULL")),
+        Index("ix_executions_reruns", "rerun_of", "opened_at", "seq", **where("rerun_of IS NOT NULL")),
+        Index(
+            "ix_executions_slots",
+            "slot_key",
+            "waits_for_slot",
+            text("book_priority DESC"),
+            "opened_at",
+            "seq",
+            **where(f"slot_key IS NOT NULL AND {NOT_FINAL}"),
+        ),
+        Index("ix_executions_suspects", "opened_at", "seq", **where(f"takes > 0 AND {NOT_FINAL}")),
         {"sqlite_autoincrement": True},
     )
 
-    seq: int | None = _seq()
-    id: str = _text(unique=True)
-    kind: str = _text()
-    playbook_id: str = _text()
-    playbook_digest: str = _text()
-    state: str = _text()
+    seq: int | None = seq_column()
+    id: str = text_column(unique=True)
+    kind: str = text_column()
+    playbook_id: str = text_column()
+    playbook_digest: str = text_column()
+    state: str = text_column()
     epoch: int = Field(default=0)
-    opened_at: int = _instant()
-    deadline_at: int = _instant()
-    alert_id: str | None = _text(default=None)
-    containment_id: str | None = _text(default=None)
+    opened_at: int = instant_column()
+    deadline_at: int = instant_column()
+    alert_id: str | None = text_column(default=None)
+    containment_id: str | None = text_column(default=None)
     severity_id: int = Field(default=0)
-    actor: str = _text(default="")
-    awaiting: str | None = _text(default=None)
-    due_at: int | None = _instant(default=None)
-    started_at: int | None = _instant(default=None)
-    finished_at: int | None = _instant(default=None)
-    error: str | None = _text(default=None)
-    message: str | None = _text(default=None)
+    actor: str = text_column(default="")
+    awaiting: str | None = text_column(default=None)
+    due_at: int | None = instant_column(default=None)
+    started_at: int | None = instant_column(default=None)
+    finished_at: int | None = instant_column(default=None)
+    error: str | None = text_column(default=None)
+    message: str | None = text_column(default=None)
     priority: int = Field(default=0)
-    """What is taken first: lifts, then by severity."""
+    """What is taken first: lifts, then by the playbook's own priority, then by severity."""
+    mode: str = text_column(default="live", sa_column_kwargs={"server_default": "live"})
+    book_priority: int = number_column()
+    """The playbook's own."""
+    parent_id: str | None = text_column(default=None)
+    parent_path: str | None = text_column(default=None)
+    rerun_of: str | None = text_column(default=None)
+    hops: int = number_column()
+    slot_key: str | None = text_column(default=None)
+    slot_limit: int = number_column()
+    waits_for_slot: int = number_column()
+    """1 while others hold all places of its slot; those that are not final and do not wait hold one (S18)."""
+    inputs: str | None = text_column(default=None)
+    outputs: str | None = text_column(default=None)
+    pins: str | None = text_column(default=None)
+    subscribed: int = number_column()
+    """1 while it has rows in `subscriptions`."""
+    takes: int = number_column()
+    """Owners lost without a committed unit (S24), and where its history stood then."""
+    taken_at_epoch: int | None = None
+    taken_at_fact: int | None = instant_column(default=None)
 
 
 class FactRow(SQLModel, table=True):
@@ -151,13 +173,13 @@ class FactRow(SQLModel, table=True):
     __tablename__ = "facts"
     __table_args__ = (UniqueConstraint("execution_seq", "path", "kind", "attempt", name="uq_facts"),)
 
-    seq: int | None = _seq()
+    seq: int | None = seq_column()
     execution_seq: int = Field(sa_type=BigInteger)
-    path: str = _text()
-    kind: str = _text()
+    path: str = text_column()
+    kind: str = text_column()
     attempt: int = Field()
-    at: int = _instant()
-    data: str = _text()
+    at: int = instant_column()
+    data: str = text_column()
 
 
 class SignalRow(SQLModel, table=True):
@@ -173,113 +195,53 @@ class SignalRow(SQLModel, table=True):
         ),
     )
 
-    seq: int | None = _seq()
-    id: str = _text(unique=True)
-    execution_id: str = _text()
-    kind: str = _text()
-    data: str = _text()
-    at: int = _instant()
+    seq: int | None = seq_column()
+    id: str = text_column(unique=True)
+    execution_id: str = text_column()
+    kind: str = text_column()
+    data: str = text_column()
+    at: int = instant_column()
     taken: int = Field(default=0)
 
 
-class QuestionRow(SQLModel, table=True):
-    """An outcome only a person can tell."""
+class EventRow(SQLModel, table=True):
+    """Something that happened, for triggers and for those that wait for it."""
 
-    __tablename__ = "questions"
+    __tablename__ = "events"
     __table_args__ = (
-        Index("ix_questions_open", "state", "opened_at", "seq"),
-        Index("ix_questions_execution", "execution_id"),
+        Index("ix_events_name", "name", "seq"),
+        Index("ix_events_at", "at"),
+        {"sqlite_autoincrement": True},
     )
 
-    seq: int | None = _seq()
-    id: str = _text(unique=True)
-    execution_id: str = _text()
-    path: str = _text()
-    attempt: int = Field()
-    action: str = _text()
-    message: str = _text()
-    opened_at: int = _instant()
-    state: str = _text()
-    answer: str | None = _text(default=None)
-    answered_by: str | None = _text(default=None)
-    answered_at: int | None = _instant(default=None)
-    reason: str | None = _text(default=None)
+    seq: int | None = seq_column()
+    id: str = text_column(unique=True)
+    name: str = text_column()
+    data: str = text_column()
+    at: int = instant_column()
+    hops: int = Field(default=0)
 
 
-class ContainmentRow(SQLModel, table=True):
-    """One period of one target; at most one at a time that is not over (S30)."""
+class SubscriptionRow(SQLModel, table=True):
+    """A parked execution waits for an event of that name, and has looked at those up to `seen`."""
 
-    __tablename__ = "containments"
-    __table_args__ = (
-        Index(
-            "uq_containments_current",
-            "connection",
-            "family",
-            "target",
-            unique=True,
-            sqlite_where=text("state NOT IN ('lifted', 'voided')"),
-            postgresql_where=text("state NOT IN ('lifted', 'voided')"),
-        ),
-        Index("ix_containments_started_at", "started_at", "seq"),
-        Index(
-            "ix_containments_current",
-            "started_at",
-            "seq",
-            sqlite_where=text("state NOT IN ('lifted', 'voided')"),
-            postgresql_where=text("state NOT IN ('lifted', 'voided')"),
-        ),
-        Index("ix_containments_state", "state", "started_at", "seq"),
-        Index("ix_containments_connection", "connection", "started_at", "seq"),
-    )
+    __tablename__ = "subscriptions"
+    __table_args__ = (Index("ix_subscriptions_event", "event", "execution_id"),)
 
-    seq: int | None = _seq()
-    id: str = _text(unique=True)
-    connection: str = _text()
-    family: str = _text()
-    target: str = _text()
-    action: str = _text()
-    state: str = _text()
-    started_at: int = _instant()
-    expires_at: int | None = _instant(default=None)
-    ended_at: int | None = _instant(default=None)
-    round: int = Field(default=0)
-    playbook_id: str = _text(default="")
-    alert_id: str | None = _text(default=None)
-    reason: str | None = _text(default=None)
-    lifted_by: str | None = _text(default=None)
-    lift_reason: str | None = _text(default=None)
+    execution_id: str = text_column(primary_key=True)
+    path: str = text_column(primary_key=True)
+    event: str = text_column(primary_key=True)
+    seen: int = Field(default=0, sa_type=BigInteger)
 
 
-class HoldRow(SQLModel, table=True):
-    """One execution's claim on a containment, with the call that takes its change back."""
+class ArtefactRow(SQLModel, table=True):
+    """An output too large for a fact, by its hash."""
 
-    __tablename__ = "holds"
-    __table_args__ = (
-        Index("ix_holds_containment", "containment_id"),
-        Index("ix_holds_execution", "execution_id"),
-        Index(
-            "ix_holds_expiry",
-            "expires_at",
-            sqlite_where=text("state <> 'released'"),
-            postgresql_where=text("state <> 'released'"),
-        ),
-    )
+    __tablename__ = "artefacts"
 
-    seq: int | None = _seq()
-    id: str = _text(unique=True)
-    containment_id: str = _text()
-    execution_id: str = _text()
-    path: str = _text()
-    state: str = _text()
-    suspected: int = Field(default=0)
-    """1 while nobody knows whether the call of a pending hold happened."""
-    undo_after: float | None = None
-    called_at: int = _instant()
-    """When its attempt was committed."""
-    expires_at: int | None = _instant(default=None)
-    changed: int = Field(default=0)
-    """1 once this hold's change is known to have been made."""
-    undo: str | None = _text(default=None)
+    sha256: str = text_column(primary_key=True)
+    content: bytes = Field(sa_type=LargeBinary)
+    at: int = instant_column()
 
 
 class PlaybookVersionRow(SQLModel, table=True):
@@ -287,10 +249,10 @@ class PlaybookVersionRow(SQLModel, table=True):
 
     __tablename__ = "playbook_versions"
 
-    digest: str = _text(primary_key=True)
-    playbook_id: str = _text()
-    file: str = _text()
-    source: str = _text()
+    digest: str = text_column(primary_key=True)
+    playbook_id: str = text_column()
+    file: str = text_column()
+    source: str = text_column()
 
 
 class CatalogRow(SQLModel, table=True):
@@ -298,22 +260,9 @@ class CatalogRow(SQLModel, table=True):
 
     __tablename__ = "catalogs"
 
-    digest: str = _text(primary_key=True)
-    members: str = _text()
+    digest: str = text_column(primary_key=True)
+    members: str = text_column()
     loaded: int = Field(sa_type=BigInteger)
-
-
-class TokenRow(SQLModel, table=True):
-    """An API token by its hash; the token itself is shown once and kept nowhere."""
-
-    __tablename__ = "tokens"
-
-    id: str = _text(primary_key=True)
-    name: str = _text(unique=True)
-    role: str = _text()
-    sha256: str = _text(unique=True)
-    created_at: int = _instant()
-    revoked_at: int | None = _instant(default=None)
 
 
 class ProbeRow(SQLModel, table=True):
@@ -334,9 +283,19 @@ OURS = tuple(
         ExecutionRow,
         FactRow,
         SignalRow,
+        EventRow,
+        SubscriptionRow,
+        ArtefactRow,
         QuestionRow,
+        ApprovalRow,
+        VoteRow,
+        SwitchRow,
+        AuditRow,
         ContainmentRow,
         HoldRow,
+        LiftWaiterRow,
+        BudgetUseRow,
+        BudgetStateRow,
         PlaybookVersionRow,
         CatalogRow,
         TokenRow,

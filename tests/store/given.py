@@ -71,7 +71,7 @@ def apply(execution_id: str, path: str = "block", *, attempt: int = 1, **fields:
         target="192.0.2.1",
         action="gateway.block_ip",
         path=path,
-        undo_after=60.0,
+        undo_after=(60.0,),
         undo=undo_call(derived_id(execution_id, path)),
         playbook_id="contain",
         alert_id=None,
