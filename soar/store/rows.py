@@ -34,14 +34,28 @@ EXECUTION: Final = (
     "finished_at",
     "error",
     "message",
+    "mode",
+    "book_priority",
+    "parent_id",
+    "parent_path",
+    "rerun_of",
+    "hops",
+    "slot_key",
+    "slot_limit",
+    "inputs",
+    "outputs",
+    "pins",
 )
 """Columns of `executions` in the order of the fields of Execution."""
+_PLAIN: Final = EXECUTION[:18]
+"""Those that every execution fills in; the others have defaults, and a bulk insert leaves them to the database."""
 
 FACT: Final = ("execution_seq", "path", "kind", "attempt", "at", "data")
 
-_LIFT_PRIORITY: Final = 10
-"""Above every severity: what is to be let go is let go first (S33)."""
-_EXECUTION_COLUMNS: Final = (*EXECUTION, "priority")
+_LIFT_PRIORITY: Final = 10_000
+"""Above everything: what is to be let go is let go first (S33)."""
+_RANKS: Final = 7
+"""Severities there are: a playbook's priority outweighs them all."""
 
 
 def insert(
@@ -85,16 +99,35 @@ def insert_executions(connection: sqlite3.Connection, executions: Sequence[Execu
     rows = connection.execute("SELECT id FROM executions WHERE id IN (SELECT value FROM json_each(?))", (ids,))
     there = {row[0] for row in rows}
     new = {execution.id: execution for execution in executions if execution.id not in there}
-    insert(connection, "executions", _EXECUTION_COLUMNS, [_execution_row(execution) for execution in new.values()])
+    plain = [_plain_row(one) for one in new.values() if _is_plain(one)]
+    insert(connection, "executions", (*_PLAIN, "priority"), plain)
+    special = [(*_plain_row(one), *_special_row(one)) for one in new.values() if not _is_plain(one)]
+    insert(connection, "executions", (*_PLAIN, "priority", *EXECUTION[18:]), special)
     return list(new)
 
 
 def execution(row: Sequence[Any]) -> Execution:
     """An execution from the columns of EXECUTION."""
-    return Execution(*(*row[:-2], loads(row[-2]), row[-1]))
+    inputs, outputs, pins = row[-3:]
+    if inputs is None and outputs is None and pins is None:
+        return Execution(*row[:16], loads(row[16]), *row[17:-3])
+    told = (loads(inputs) or {}, loads(outputs), loads(pins) or {})
+    return Execution(*row[:16], loads(row[16]), *row[17:-3], *told)
 
 
-def _execution_row(given: Execution) -> tuple[Any, ...]:
+def _is_plain(given: Execution) -> bool:
+    """Opened by an alert on a playbook that asks for nothing special: nearly all."""
+    marked = given.mode != "live" or given.priority or given.parent_id or given.rerun_of or given.hops
+    return not (marked or given.slot_key or given.inputs or given.outputs or given.pins)
+
+
+def _special_row(given: Execution) -> tuple[Any, ...]:
+    origin = (given.mode, given.priority, given.parent_id, given.parent_path, given.rerun_of, given.hops)
+    data = (given.inputs or None, given.outputs, given.pins or None)
+    return (*origin, given.slot_key, given.slot_limit, *(None if one is None else dumps(one) for one in data))
+
+
+def _plain_row(given: Execution) -> tuple[Any, ...]:
     return (
         given.id,
         given.kind,
@@ -114,7 +147,7 @@ def _execution_row(given: Execution) -> tuple[Any, ...]:
         given.finished_at,
         None if given.error is None else dumps(given.error),
         None if given.message is None else whole(given.message),
-        _LIFT_PRIORITY if given.kind == "lift" else given.severity_id,
+        _LIFT_PRIORITY if given.kind == "lift" else given.priority * _RANKS + given.severity_id,
     )
 
 

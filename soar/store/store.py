@@ -11,10 +11,16 @@ from typing import Final, Self
 from soar.errors import Conflict, NotFound, StoreUnavailable
 from soar.store import database, schema
 from soar.store.alerts import Alerts
+from soar.store.approvals import Approvals
+from soar.store.artefacts import Artefacts
+from soar.store.audit import AuditTrail
+from soar.store.budgets import Budgets
 from soar.store.containments import Containments
+from soar.store.events import Events
 from soar.store.executions import Executions
 from soar.store.questions import Questions
 from soar.store.reader import Reader
+from soar.store.switches import Switches
 from soar.store.tokens import Tokens
 from soar.store.versions import PlaybookVersions
 from soar.store.writer import Writer
@@ -37,6 +43,12 @@ class Store:
         self.questions = Questions(self._writer, self._reader)
         self.playbooks = PlaybookVersions(self._writer, self._reader)
         self.tokens = Tokens(self._writer, self._reader)
+        self.approvals = Approvals(self._writer, self._reader)
+        self.events = Events(self._writer, self._reader)
+        self.artefacts = Artefacts(self._writer, self._reader)
+        self.switches = Switches(self._writer, self._reader)
+        self.budgets = Budgets(self._writer, self._reader)
+        self.audit = AuditTrail(self._writer, self._reader)
 
     @classmethod
     async def open(cls, url: str, *, synchronous: str = "FULL", create: bool = True, upgrade: bool = False) -> Self:
