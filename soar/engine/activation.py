@@ -43,8 +43,8 @@ class Activation:
         self.execution = execution
         self.halted = False
         """It parked because a stop switch holds one of its calls."""
-        self.asleep = False
-        """It waits for a call or a timer, and has nothing to do itself."""
+        self.waits_for: int | None = None
+        """How many calls and timers it waits for; None while it has something to do itself."""
         self._playbook = playbook
         self._history = history
         self._around = around
@@ -105,6 +105,7 @@ class Activation:
         round = self._decide()
         if round.finish is not None:
             self._flights.give_up()
+            await self._commands.carry_out(round)  # what was said to others in the last round: questions, withdrawals
             await self._writing.finish(round.finish)
             return True
         self._flights.drop({(run.path, run.attempt) for run in round.runs})
@@ -257,17 +258,17 @@ class Activation:
         if due is not None:
             timer = asyncio.create_task(self._clock.sleep(max(due - self._clock.now(), 0) / 1000))
             waited.add(timer)
-        self.asleep = True
+        self.waits_for = len(waited) - 1
         try:
             slow = SLOW_CALL if write_slow and not self._pending.empty else None
             done, _ = await asyncio.wait(waited, timeout=slow, return_when=asyncio.FIRST_COMPLETED)
             if not done:
-                self.asleep = False
+                self.waits_for = None
                 await self._writing.commit(None)
-                self.asleep = True
+                self.waits_for = len(waited) - 1
                 await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self.asleep = False
+            self.waits_for = None
             if timer is not None:
                 timer.cancel()
 

@@ -56,6 +56,7 @@ class Pending:
         facts: list[Fact] | None = None,
         ledger: list[LedgerChange] | None = None,
         subscriptions: list[Subscription] | None = None,
+        related: bool = False,
     ) -> ExecutionUnit:
         """All of it, and this with it."""
         return ExecutionUnit(
@@ -74,4 +75,5 @@ class Pending:
             subscriptions=subscriptions or [],
             events=list(self.events),
             audit=list(self.audit),
+            related=related,
         )

@@ -137,7 +137,7 @@ def _check_complete(playbook: Playbook, path: str, known: set[str], step: str) -
         if top and not path.startswith(f"{place}/") and place not in known and not _inside(place, known):
             name = one.id or place
             raise Conflict(
-                f"the step {name!r} stands before {step!r} and has no result to go on with; begin at {name!r} or earlier"
+                f"the step {name!r} stands before {step!r} and has no result; begin at {name!r} or earlier"
             )
 
 

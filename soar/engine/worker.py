@@ -124,9 +124,10 @@ class Engine:
         return len(self._active)
 
     @property
-    def asleep(self) -> bool:
-        """Whether every activation waits for a call or a timer."""
-        return all(activation.asleep for activation in self._active.values())
+    def waits_for(self) -> int | None:
+        """How many calls and timers all activations wait for; None while one has something to do itself."""
+        waits = [activation.waits_for for activation in self._active.values()]
+        return None if None in waits else sum(filter(None, waits))
 
     async def start(self) -> None:
         """Take over what a dead process left running, take up what is ready, and start the bells."""
@@ -368,7 +369,7 @@ class _NotYet(Activation):
     """Holds the place of an execution whose history is being read."""
 
     def __init__(self) -> None:  # it has no parts on purpose: it only holds a place
-        self.asleep = False
+        self.waits_for = None
 
     def stop(self) -> None:
         """Nothing is under way yet."""

@@ -14,7 +14,7 @@ from soar.engine.pending import Pending
 from soar.engine.round import Finish
 from soar.errors import StoreUnavailable
 from soar.ids import derived_id
-from soar.model.execution import Execution, Fact
+from soar.model.execution import FINAL, Execution, Fact
 from soar.store.units import Audit, Event, ExecutionChange, LedgerChange, LiftEnded, Subscription
 
 log = structlog.get_logger(__name__)
@@ -37,6 +37,8 @@ class Writing:
         self._pending = pending
         self._epoch = execution.epoch
         self._taken = False
+        # Others wait for the end of few executions: the units of all the rest are written in bulk.
+        self._related = bool(execution.parent_id or execution.slot_key or execution.containment_id)
 
     async def commit(
         self,
@@ -54,6 +56,7 @@ class Writing:
             facts=facts,
             ledger=ledger,
             subscriptions=subscriptions,
+            related=self._related and change is not None and change.state in FINAL,
         )
         if unit.empty and self._taken:
             return

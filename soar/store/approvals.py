@@ -198,7 +198,7 @@ def _with_votes(connection: sqlite3.Connection, approvals: Sequence[Approval]) -
     )
     votes: dict[str, list[Vote]] = {}
     for approval_id, *row, evidence in connection.execute(sql, (rows.ids_json(one.id for one in approvals),)):
-        votes.setdefault(approval_id, []).append(Vote(*row, loads(evidence) or {}))
+        votes.setdefault(approval_id, []).append(Vote(*(*row, loads(evidence) or {})))
     return [replace(one, votes=tuple(votes.get(one.id, ()))) for one in approvals]
 
 

@@ -15,8 +15,10 @@ import orjson
 
 from soar.errors import Conflict, LeaseLost
 from soar.model.execution import FINAL, Fact
-from soar.store import ledger, rows
+from soar.store import changes, related, rows
+from soar.store.events import subscribe
 from soar.store.questions import insert_questions
+from soar.store.signals import awake
 from soar.store.text import dumps, loads, whole
 from soar.store.units import ExecutionUnit
 from soar.store.writer import guarded
@@ -28,9 +30,10 @@ _STANDING: Final = (
 _MOVE: Final = (
     "UPDATE executions SET epoch = v.column2, state = v.column3, awaiting = v.column4, due_at = v.column5,"
     " started_at = coalesce(v.column6, started_at), finished_at = coalesce(v.column7, finished_at),"
-    " error = coalesce(v.column8, error), message = coalesce(v.column9, message) FROM (VALUES "
+    " error = coalesce(v.column8, error), message = coalesce(v.column9, message),"
+    " outputs = coalesce(v.column10, outputs) FROM (VALUES "
 )
-_ROW: Final = f"({', '.join('?' * 9)})"
+_ROW: Final = f"({', '.join('?' * 10)})"
 _SAME_ROW: Final = ") AS v WHERE executions.seq = v.column1"
 
 
@@ -62,7 +65,7 @@ def write_units(connection: sqlite3.Connection, units: Sequence[ExecutionUnit]) 
 
 def _write_distinct(connection: sqlite3.Connection, units: Sequence[ExecutionUnit]) -> list[Any]:
     checked = _check(connection, units)
-    plain = [one for one in checked if isinstance(one, _Owned) and not one.unit.ledger]
+    plain = [one for one in checked if isinstance(one, _Owned) and not _special(one.unit)]
     woken = _write(connection, plain)
     return [_conclude(connection, one, woken) for one in checked]
 
@@ -70,7 +73,7 @@ def _write_distinct(connection: sqlite3.Connection, units: Sequence[ExecutionUni
 def _conclude(connection: sqlite3.Connection, one: _Owned | LeaseLost, woken: set[str]) -> Any:
     if isinstance(one, LeaseLost):
         return one
-    if one.unit.ledger:
+    if _special(one.unit):
         return guarded(connection, lambda: _write_with_ledger(connection, one))
     return one.unit.execution_id in woken
 
@@ -93,10 +96,32 @@ def _owned(unit: ExecutionUnit, standing: Sequence[Any] | None) -> _Owned | Leas
     return _Owned(unit, seq)
 
 
+def _special(unit: ExecutionUnit) -> bool:
+    """What also changes rows of others, or may be refused when part of it is written."""
+    return bool(
+        unit.ledger
+        or unit.children
+        or unit.cancel
+        or unit.approvals
+        or unit.withdrawals
+        or unit.subscriptions
+        or unit.events
+        or unit.audit
+        or unit.related
+    )
+
+
 def _write_with_ledger(connection: sqlite3.Connection, one: _Owned) -> bool:
-    for change in one.unit.ledger:
-        ledger.write(connection, one.unit.execution_id, change)
-    return bool(_write(connection, [one]))
+    unit = one.unit
+    for change in unit.ledger:
+        changes.write(connection, unit.execution_id, change)
+    related.write(connection, unit)
+    woken = bool(_write(connection, [one]))
+    if unit.change is not None and unit.change.state in FINAL:
+        related.ended(connection, unit.execution_id, unit.change)
+    if unit.subscriptions and subscribe(connection, unit.execution_id, unit.subscriptions):
+        return awake(connection, unit.execution_id) or woken
+    return woken
 
 
 def _write(connection: sqlite3.Connection, owned: Sequence[_Owned]) -> set[str]:
@@ -123,11 +148,12 @@ def _move(one: _Owned) -> tuple[Any, ...]:
     unit, change = one.unit, one.unit.change
     epoch = unit.epoch + 1 if unit.take else unit.epoch
     if change is None:
-        return one.seq, epoch, "running", None, None, None, None, None, None
+        return one.seq, epoch, "running", None, None, None, None, None, None, None
     error = None if change.error is None else dumps(change.error)
     message = None if change.message is None else whole(change.message)
     times = (change.due_at, change.started_at, change.finished_at)
-    return one.seq, epoch, change.state, change.awaiting, *times, error, message
+    outputs = None if change.outputs is None else dumps(change.outputs)
+    return one.seq, epoch, change.state, change.awaiting, *times, error, message, outputs
 
 
 def _keep_awake(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
@@ -140,12 +166,8 @@ def _keep_awake(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
         (rows.ids_json(ids),),
     )
     woken = {row[0] for row in waiting}
-    if woken:
-        connection.execute(
-            "UPDATE executions SET state = 'queued', awaiting = NULL, due_at = NULL"
-            " WHERE id IN (SELECT value FROM json_each(?))",
-            (rows.ids_json(woken),),
-        )
+    for execution_id in woken:
+        awake(connection, execution_id)
     return woken
 
 

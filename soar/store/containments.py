@@ -33,6 +33,9 @@ _COLUMNS: Final = (
     "reason",
     "lifted_by",
     "lift_reason",
+    "rung",
+    "missing_since",
+    "checked_at",
 )
 """In the order of the fields of Containment."""
 _HOLD: Final = ("id", "containment_id", "execution_id", "path", "state", "undo_after", "expires_at", "undo")
@@ -64,6 +67,10 @@ class Containments:
             NotFound: there is none of that id.
         """
         return await self._reader.run(lambda db: _get(db, containment_id))
+
+    async def current(self, connection: str, family: str, target: str) -> Containment | None:
+        """The one of that target that is not over, with its holds; None when there is none."""
+        return await self._reader.run(lambda db: _current(db, (connection, family, target)))
 
     async def lift(self, containment_id: str, actor: str, reason: str, now: Millis) -> Containment:
         """A person lets go of it: every hold is released and the lift opened, or tried again when it was stuck.
@@ -126,6 +133,15 @@ def _get(connection: sqlite3.Connection, containment_id: str) -> Containment:
         raise NotFound(f"containment {containment_id}: there is none; `soar containments list` shows those there are")
     holds = _holds(connection, [containment_id]).get(containment_id, ())
     return replace(Containment(*row), holds=tuple(holds))
+
+
+def _current(connection: sqlite3.Connection, target: tuple[str, str, str]) -> Containment | None:
+    row = connection.execute(
+        "SELECT id FROM containments WHERE connection = ? AND family = ? AND target = ?"
+        " AND state NOT IN ('lifted', 'voided')",
+        target,
+    ).fetchone()
+    return None if row is None else _get(connection, row[0])
 
 
 def _holds(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, list[Hold]]:

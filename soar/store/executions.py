@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from soar.clock import Millis
-from soar.errors import NotFound
-from soar.model.execution import Execution, Fact
+from soar.errors import Conflict, LeaseLost, NotFound
+from soar.ids import new_id
+from soar.model.execution import FINAL, Execution, Fact
 from soar.model.severity import RANKS
-from soar.store import rows, signals
+from soar.store import audit, rows, signals, slots
 from soar.store.commit import write_units
 from soar.store.pages import ExecutionFilter, Listing, Page
 from soar.store.reader import Reader
 from soar.store.text import dumps, loads
-from soar.store.units import ExecutionUnit, Signal
+from soar.store.units import Audit, ExecutionUnit, Signal
 from soar.store.writer import Writer
 
 _SELECT: Final = f"SELECT {', '.join(rows.EXECUTION)} FROM executions"
@@ -104,6 +105,47 @@ class Executions:
         """
         await self._writer.run(lambda db: signals.wake(db, signal))
 
+    async def signalled(self) -> list[str]:
+        """Those that somebody left something for, and that have not taken it in."""
+        sql = "SELECT DISTINCT execution_id FROM signals WHERE taken = 0"
+        return await self._reader.run(lambda db: [row[0] for row in db.execute(sql)])
+
+    async def confirm(self, execution_id: str, epoch: int) -> None:
+        """Whether it is still owned under that epoch (S20).
+
+        Raises:
+            LeaseLost: it is not.
+        """
+        sql = "SELECT epoch FROM executions WHERE id = ?"
+        row = await self._reader.run(lambda db: db.execute(sql, (execution_id,)).fetchone())
+        if row is None or row[0] != epoch:
+            raise LeaseLost(f"execution {execution_id}: it is no longer owned under epoch {epoch}")
+
+    async def children(self, execution_id: str) -> list[Execution]:
+        """The sub-playbooks it has opened, oldest first."""
+        sql = f"{_SELECT} WHERE parent_id = ? ORDER BY opened_at, seq"
+        return await self._reader.run(lambda db: [rows.execution(row) for row in db.execute(sql, (execution_id,))])
+
+    async def reruns(self, execution_id: str) -> list[Execution]:
+        """What was run again of it, oldest first."""
+        sql = f"{_SELECT} WHERE rerun_of = ? ORDER BY opened_at, seq"
+        return await self._reader.run(lambda db: [rows.execution(row) for row in db.execute(sql, (execution_id,))])
+
+    async def tell(
+        self, execution_id: str, kind: Literal["cancel", "pause", "resume"], told: Mapping[str, Any], now: Millis
+    ) -> None:
+        """A person tells it something: `{by, reason}`, for a cancel `undo` too.
+
+        Raises:
+            NotFound: there is none of that id.
+            Conflict: it is over already.
+        """
+        await self._writer.run(lambda db: _tell(db, execution_id, kind, told, now))
+
+    async def free_slots(self) -> None:
+        """Queue those that wait for a slot that has room: the safety net (S40)."""
+        await self._writer.run(slots.free_all)
+
     async def release(self, ids: Sequence[str]) -> None:
         """Hand back what was running here, for whoever comes next (an orderly shutdown)."""
         sql = (
@@ -152,6 +194,21 @@ def _open_many(
     return opened
 
 
+def _tell(
+    connection: sqlite3.Connection,
+    execution_id: str,
+    kind: Literal["cancel", "pause", "resume"],
+    told: Mapping[str, Any],
+    now: Millis,
+) -> None:
+    found = _get(connection, execution_id)
+    if found.state in FINAL:
+        raise Conflict(f"execution {execution_id}: it is {found.state} already")
+    signals.wake(connection, Signal(new_id(), execution_id, kind, told, now))
+    entry = Audit(str(told["by"]), f"execution.{kind}", f"execution:{execution_id}", now, dict(told))
+    audit.write(connection, [entry])
+
+
 def _get(connection: sqlite3.Connection, execution_id: str) -> Execution:
     row = connection.execute(f"{_SELECT} WHERE id = ?", (execution_id,)).fetchone()
     if row is None:
@@ -174,5 +231,7 @@ def _ready(connection: sqlite3.Connection, now: Millis, limit: int) -> list[Exec
     found += connection.execute(due, (now, limit)).fetchall()
     found += connection.execute(signalled, (limit,)).fetchall()
     ready = {execution.id: execution for execution in map(rows.execution, found)}
-    ordered = sorted(ready.values(), key=lambda one: (one.kind != "lift", -one.severity_id, one.opened_at, one.id))
+    ordered = sorted(
+        ready.values(), key=lambda one: (one.kind != "lift", -one.priority, -one.severity_id, one.opened_at, one.id)
+    )
     return ordered[:limit]

@@ -11,6 +11,7 @@ import orjson
 from soar.errors import Conflict, NotFound
 from soar.model.alert import Alert, KeptAlert, RawAlert
 from soar.store import rows
+from soar.store.slots import take_slots
 from soar.store.text import dumps, whole
 from soar.store.units import Opening
 
@@ -56,7 +57,13 @@ def open_alerts(connection: sqlite3.Connection, openings: Sequence[Opening]) -> 
             new.setdefault(opening.alert.id, opening)
     given = [_processed(standing[alert_id][0], opening) for alert_id, opening in new.items()]
     rows.many(connection, _PROCESSED, _ROW, _SAME_ROW, given)
-    opened = set(rows.insert_executions(connection, [one for opening in new.values() for one in opening.executions]))
+    opening_now = [one for opening in new.values() for one in opening.executions]
+    opened = set(rows.insert_executions(connection, opening_now))
+    limited = [one for one in opening_now if one.slot_key is not None and one.id in opened]
+    if limited:
+        take_slots(
+            connection, limited, {key: rule for opening in new.values() for key, rule in opening.when_full.items()}
+        )
     matched = sum(row[1] == "matched" for row in given)
     rows.count(connection, {"matched": matched, "unmatched": len(given) - matched})
     return [_opened(opening, new.pop(opening.alert.id, None), opened, standing) for opening in openings]

@@ -15,9 +15,9 @@ from soar.clock import Millis
 from soar.errors import Conflict, NotFound, TargetBusy
 from soar.ids import derived_id
 from soar.model.execution import Execution
-from soar.store import rows
+from soar.store import rows, rungs
 from soar.store.text import dumps, whole
-from soar.store.units import Apply, LedgerChange, LiftEnded, Settle
+from soar.store.units import Apply, LiftEnded, Settle
 
 _BUSY: Final = {
     "applying": "another execution's call on it is open",
@@ -30,24 +30,13 @@ _LIFT_MILLISECONDS: Final = 7 * 86_400_000
 """A lift gives up by its tries, not by its age; this only bounds it."""
 
 
-def write(connection: sqlite3.Connection, execution_id: str, change: LedgerChange) -> None:
-    """One change of a unit of that execution."""
-    match change:
-        case Apply():
-            _apply(connection, execution_id, change)
-        case Settle():
-            _settle(connection, change)
-        case LiftEnded():
-            _end_lift(connection, change)
-
-
 def happened(connection: sqlite3.Connection, execution_id: str, path: str, at: Millis) -> None:
     """A person says that the call of an ended execution was made: what it changed is held from now on."""
     found = connection.execute(
         "SELECT id FROM holds WHERE execution_id = ? AND path = ? AND state = 'pending'", (execution_id, path)
     ).fetchone()
     if found is not None:
-        _settle(connection, Settle(found[0], "applied", at))
+        settle(connection, Settle(found[0], "applied", at))
 
 
 def let_go(
@@ -90,13 +79,14 @@ def has_open_call(connection: sqlite3.Connection, containment_id: str) -> bool:
     return connection.execute(sql, (containment_id,)).fetchone() is not None
 
 
-def _apply(connection: sqlite3.Connection, execution_id: str, change: Apply) -> None:
+def apply(connection: sqlite3.Connection, execution_id: str, change: Apply) -> None:
+    """A call on the target is about to be made: its containment, and a pending hold on it."""
     hold = connection.execute("SELECT state FROM holds WHERE id = ?", (change.hold_id,)).fetchone()
     if hold is not None and hold[0] != "released":
         # Its call is open again: until the new outcome, neither expiry nor a person may let it go.
         connection.execute("UPDATE holds SET suspected = 0 WHERE id = ? AND state = 'pending'", (change.hold_id,))
         return
-    containment_id = _join(connection, change) or _start(connection, change)
+    containment_id = _held(connection, change) or _join(connection, change) or _start(connection, change)
     connection.execute(
         "INSERT INTO holds (id, containment_id, execution_id, path, state, suspected, undo_after, called_at, changed,"
         " undo) VALUES (?, ?, ?, ?, 'pending', 0, ?, ?, 0, ?)"
@@ -108,9 +98,9 @@ def _apply(connection: sqlite3.Connection, execution_id: str, change: Apply) -> 
             containment_id,
             execution_id,
             change.path,
-            change.undo_after[0] if change.undo_after else None,
+            _lasts(connection, containment_id, change),
             change.at,
-            dumps(change.undo),
+            None if change.joins is not None else dumps(change.undo),
         ),
     )
 
@@ -130,6 +120,25 @@ def _join(connection: sqlite3.Connection, change: Apply) -> str | None:
     return joined
 
 
+def _held(connection: sqlite3.Connection, change: Apply) -> str | None:
+    """The containment it joins without a call of its own: it must still be held."""
+    if change.joins is None:
+        return None
+    row = connection.execute("SELECT state FROM containments WHERE id = ?", (change.joins,)).fetchone()
+    if row is None or row[0] != "held":
+        raise TargetBusy(f"{change.target} on {change.connection}: it is no longer held; look again")
+    return change.joins
+
+
+def _lasts(connection: sqlite3.Connection, containment_id: str, change: Apply) -> float | None:
+    """How long this hold lasts: the duration of the period's rung, the last one from there on (S32)."""
+    if not change.undo_after:
+        return None
+    (rung,) = connection.execute("SELECT rung FROM containments WHERE id = ?", (containment_id,)).fetchone()
+    lasts: float = change.undo_after[min(int(rung), len(change.undo_after)) - 1]
+    return lasts
+
+
 def _start(connection: sqlite3.Connection, change: Apply) -> str:
     columns = ("id", "connection", "family", "target", "action", "state", "started_at", "round", "playbook_id")
     row = (
@@ -146,10 +155,14 @@ def _start(connection: sqlite3.Connection, change: Apply) -> str:
         None if change.reason is None else whole(change.reason),
     )
     rows.insert(connection, "containments", (*columns, "alert_id", "reason"), [row])
+    if len(change.undo_after) > 1:
+        earlier = rungs.earlier_periods(connection, change)
+        connection.execute("UPDATE containments SET rung = ? WHERE id = ?", (1 + earlier, change.containment_id))
     return change.containment_id
 
 
-def _settle(connection: sqlite3.Connection, change: Settle) -> None:
+def settle(connection: sqlite3.Connection, change: Settle) -> None:
+    """What became of that call."""
     hold = connection.execute(
         "SELECT containment_id, state, undo_after, called_at FROM holds WHERE id = ?", (change.hold_id,)
     ).fetchone()
@@ -227,7 +240,7 @@ def _standing(connection: sqlite3.Connection, containment_id: str) -> tuple[str,
     return state[0], held, changed
 
 
-def _end_lift(connection: sqlite3.Connection, change: LiftEnded) -> None:
+def end_lift(connection: sqlite3.Connection, change: LiftEnded) -> None:
     """`lifted` or `stuck`; said of a containment that is not being lifted, it changes nothing."""
     ended = change.at if change.result == "lifted" else None
     connection.execute(

@@ -110,9 +110,9 @@ def execution(row: Sequence[Any]) -> Execution:
     """An execution from the columns of EXECUTION."""
     inputs, outputs, pins = row[-3:]
     if inputs is None and outputs is None and pins is None:
-        return Execution(*row[:16], loads(row[16]), *row[17:-3])
+        return Execution(*(*row[:16], loads(row[16]), *row[17:-3]))
     told = (loads(inputs) or {}, loads(outputs), loads(pins) or {})
-    return Execution(*row[:16], loads(row[16]), *row[17:-3], *told)
+    return Execution(*(*row[:16], loads(row[16]), *row[17:-3], *told))
 
 
 def _is_plain(given: Execution) -> bool:

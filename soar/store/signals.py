@@ -26,12 +26,15 @@ def wake(connection: sqlite3.Connection, signal: Signal) -> ExecutionState:
         " ON CONFLICT (id) DO NOTHING",
         (signal.id, signal.execution_id, signal.kind, dumps(signal.data), signal.at),
     )
-    connection.execute(
-        "UPDATE executions SET state = 'queued', awaiting = NULL, due_at = NULL WHERE id = ? AND state = 'parked'",
-        (signal.execution_id,),
-    )
+    awake(connection, signal.execution_id)
     state: ExecutionState = row[0]
     return state
+
+
+def awake(connection: sqlite3.Connection, execution_id: str) -> bool:
+    """Queue the execution if it is parked; False when it was not."""
+    sql = "UPDATE executions SET state = 'queued', awaiting = NULL, due_at = NULL WHERE id = ? AND state = 'parked'"
+    return connection.execute(sql, (execution_id,)).rowcount > 0
 
 
 def unread(connection: sqlite3.Connection, execution_id: str) -> list[Signal]:

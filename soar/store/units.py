@@ -217,6 +217,8 @@ class ExecutionUnit:
     """With a unit that parks: replaces those the execution had."""
     events: list[Event] = field(default_factory=list)
     audit: list[Audit] = field(default_factory=list)
+    related: bool = False
+    """With a final state: others hear of this end, its caller, those that wait for its slot."""
 
     @property
     def empty(self) -> bool:
@@ -246,6 +248,8 @@ class Opening:
     matches: Sequence[Match]
     executions: Sequence[Execution]
     catalog_digest: str
+    when_full: Mapping[str, Literal["queue", "skip", "cancel_oldest"]] = field(default_factory=dict)
+    """By execution: what becomes of it when its slot has no room (S18)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from soar.clock import Clock, SystemClock
 from soar.errors import NotFound, Refused
 from soar.model.action import ActionCall, ActionSpec, Outcome, Prepared, UndoCall
 
@@ -19,10 +21,12 @@ class Answer:
     outcome: Outcome
     happened: bool | None = None
     """For an unknown outcome: what `verify` will find. None leaves it unknown for good."""
+    after: float = 0.0
+    """Seconds until the answer comes; what happens, happens at once."""
 
     @classmethod
-    def done(cls, output: Mapping[str, Any]) -> Answer:
-        return cls(Outcome("done", dict(output)), happened=True)
+    def done(cls, output: Mapping[str, Any], *, after: float = 0.0) -> Answer:
+        return cls(Outcome("done", dict(output)), happened=True, after=after)
 
     @classmethod
     def error(
@@ -68,6 +72,9 @@ class FakeConnections:
     calls: list[RecordedCall] = field(default_factory=list)
     world: dict[tuple[str, str], Mapping[str, Any] | None] = field(default_factory=dict)
     """What happened so far, by action and key, as `verify` sees it; None is 'cannot tell'."""
+    clock: Clock = field(default_factory=SystemClock)
+    addresses: dict[str, str] = field(default_factory=dict)
+    """Where a connection leads, for tests of what happens when that changes (S26)."""
 
     def script(self, name: str, *answers: Answer | Mapping[str, Any]) -> None:
         """Answer the calls of an action in this order; the last answer is repeated."""
@@ -103,7 +110,18 @@ class FakeConnections:
         target = inputs.get(first) if spec.undo and first else None
         return Prepared(None if target is None else str(target), inputs)
 
+    def fingerprint(self, name: str) -> str:
+        """What a connection stands for: its connector, and what a test says of it in `addresses`."""
+        connection = name.partition(".")[0]
+        for spec in self.actions.values():
+            if spec.name.partition(".")[0] == connection:
+                told = f"{connection} {spec.connector} {self.addresses.get(connection, '')}"
+                return hashlib.sha256(told.encode()).hexdigest()
+        raise NotFound(f"there is no connection '{connection}'")
+
     async def perform(self, call: ActionCall) -> Outcome:
+        if call.simulated and call.name in self.actions and self.spec(call.name).changes:
+            return Outcome("done", self._example(call.name), sent=False, simulated=True)
         self.calls.append(RecordedCall(call.name, dict(call.inputs), call.key, "perform", call.timeout, call.attempt))
         try:
             self.prepare(call.name, call.inputs)
@@ -113,6 +131,8 @@ class FakeConnections:
         if answer.happened is not False:
             known = answer.happened is True
             self.world[call.name, call.key] = (answer.outcome.output or self._example(call.name)) if known else None
+        if answer.after:
+            await self.clock.sleep(answer.after)
         return answer.outcome
 
     async def verify(self, call: ActionCall) -> Outcome:
@@ -125,7 +145,9 @@ class FakeConnections:
         return Outcome("unknown", message="scripted: cannot tell") if output is None else Outcome("done", output)
 
     async def undo(self, call: UndoCall, *, key: str, timeout: float) -> Outcome:
-        reverse = call.reverse if "." in call.reverse else f"{call.name.partition('.')[0]}.{self.spec(call.name).undo}"
+        reverse = call.name if call.direct else call.reverse
+        if "." not in reverse:
+            reverse = f"{call.name.partition('.')[0]}.{self.spec(call.name).undo}"
         self.calls.append(RecordedCall(reverse, dict(call.inputs), key, "undo", timeout))
         answer = self._next(reverse) if reverse in self.answers else Answer.done({})
         if answer.outcome.kind == "done":

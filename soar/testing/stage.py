@@ -31,13 +31,16 @@ class Stage:
         self.store = store
         self.connections = connections
         self.clock = clock
+        connections.clock = clock
         self._alerts = 0
         self.engine = self._new_engine()
 
     def _new_engine(self) -> Engine:
         return Engine(self.store, self.connections, PinnedPlaybooks(self.store), self.clock, Limits(active=50))
 
-    async def open(self, playbook: Playbook, alert: Mapping[str, Any], timeout: float = _WEEK) -> Execution:
+    async def open(
+        self, playbook: Playbook, alert: Mapping[str, Any], timeout: float = _WEEK, **more: Any
+    ) -> Execution:
         """One execution of the playbook on one alert; nothing runs yet."""
         self._alerts += 1
         now = self.clock.now()
@@ -55,6 +58,8 @@ class Stage:
             alert_id=identity,
             severity_id=given.severity_id,
             actor="source:test",
+            priority=playbook.priority,
+            **more,
         )
         kept = (playbook.id, playbook.digest, playbook.location.file, playbook.source)
         await self.store.playbooks.keep([kept], playbook.digest)
@@ -105,7 +110,8 @@ class Stage:
         for _ in range(3):
             await asyncio.sleep(0)
         wake = self.clock.next_wake
-        if wake is not None and self.engine.asleep:
+        waits = self.engine.waits_for
+        if wake is not None and waits is not None and self.clock.sleeping >= waits:
             self.clock.move_to(wake)
 
     async def restart(self) -> None:
