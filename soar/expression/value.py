@@ -24,9 +24,23 @@ class CompiledValue:
         self.references = references
         self._part = part
 
+    def parts(self) -> Mapping[str, CompiledValue]:
+        """The values of a map, each by itself; none when it is no map."""
+        if not isinstance(self._part, dict):
+            return {}
+        return {key: CompiledValue(self.source[key], below, _read(below)) for key, below in self._part.items()}
+
     def render(self, scope: Scope) -> Any:
         """Data of its own: nothing in it is shared with the playbook, so nobody can change the playbook by it."""
         return _render(self._part, scope, ())
+
+
+def _read(part: _Part) -> frozenset[tuple[str, ...]]:
+    """The paths that a part reads."""
+    if isinstance(part, CompiledExpression | CompiledText):
+        return part.references
+    below = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return frozenset().union(*map(_read, below))
 
 
 def _render(part: _Part, scope: Scope, path: _Path) -> Any:

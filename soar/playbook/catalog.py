@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -11,8 +11,10 @@ from types import MappingProxyType
 from soar.errors import Location, Problem
 from soar.model.action import ActionSpec
 from soar.model.playbook import Playbook
+from soar.playbook.callers import circles, left_alone
 from soar.playbook.check import check_playbook
-from soar.playbook.load import draft_playbook
+from soar.playbook.load import Draft, draft_playbook
+from soar.playbook.people import Staff
 from soar.playbook.places import Places
 from soar.playbook.source import SIZE_LIMIT
 
@@ -33,43 +35,79 @@ def playbook_files(folder: Path) -> list[Path]:
     return sorted(path for path in files if not path.stem.endswith(".test"))
 
 
-def load_catalog(folder: Path, specs: Mapping[str, ActionSpec], sources: Collection[str] = ()) -> Catalog:
+def load_catalog(
+    folder: Path, specs: Mapping[str, ActionSpec], sources: Collection[str] = (), staff: Staff | None = None
+) -> Catalog:
     """Load a folder of playbooks; one that does not hold is left out, and its problems say why.
 
     Two files with one id are both left out and each is named: none is picked silently.
     """
-    return load_files(playbook_files(folder) if folder.is_dir() else [], specs, sources)
+    return load_files(playbook_files(folder) if folder.is_dir() else [], specs, sources, staff)
 
 
-def load_files(files: Collection[Path], specs: Mapping[str, ActionSpec], sources: Collection[str] = ()) -> Catalog:
-    """Load these playbook files as one set."""
+def load_files(
+    files: Collection[Path],
+    specs: Mapping[str, ActionSpec],
+    sources: Collection[str] = (),
+    staff: Staff | None = None,
+    others: Collection[Path] = (),
+) -> Catalog:
+    """Load these playbook files as one set.
+
+    `others` may be called by them; they are read for that, and nothing is said of them.
+    """
     problems: list[Problem] = []
-    found: dict[str, list[Playbook]] = {}
-    for path in files:
-        playbook = _load(path, specs, sources, problems)
-        if playbook is not None:
-            found.setdefault(playbook.id, []).append(playbook)
-    for identity, playbooks in found.items():
-        problems += _doubled(identity, playbooks)
-    kept = {identity: playbooks[0] for identity, playbooks in sorted(found.items()) if len(playbooks) == 1}
+    drafts = [draft for path in files if (draft := _draft(path, problems)) is not None]
+    found: dict[str, list[Draft]] = {}
+    for draft in drafts:
+        if draft.playbook is not None and draft.playbook.id:
+            found.setdefault(draft.playbook.id, []).append(draft)
+    beside = _beside(others, files)
+    readable = beside | {name: one.playbook for name, (one, *_) in found.items() if one.playbook is not None}
+    broken: set[str] = set()
+    for draft in drafts:
+        own = list(draft.source.problems)
+        if draft.playbook is not None:
+            own += check_playbook(
+                draft.playbook, specs, sources, named=draft.named_steps, playbooks=readable, staff=staff
+            )
+        problems += sorted(own, key=lambda problem: problem.location)
+        if draft.playbook is not None and any(problem.severity == "error" for problem in own):
+            broken.add(draft.playbook.id)
+    for name, same in found.items():
+        if len(same) > 1:
+            broken.add(name)
+            problems += _doubled(name, [draft.playbook for draft in same if draft.playbook is not None])
+    problems += _call_problems(readable, broken, beside)
+    kept = {name: readable[name] for name in sorted(found) if name not in broken}
     material = "\n".join(f"{identity} {playbook.digest}" for identity, playbook in kept.items())
     return Catalog(MappingProxyType(kept), hashlib.sha256(material.encode()).hexdigest(), tuple(problems))
 
 
-def _load(
-    path: Path, specs: Mapping[str, ActionSpec], sources: Collection[str], problems: list[Problem]
-) -> Playbook | None:
+def _draft(path: Path, problems: list[Problem]) -> Draft | None:
     text = _text(path, problems)
-    if text is None:
-        return None
-    draft = draft_playbook(text, str(path))
-    own = list(draft.source.problems)
-    if draft.playbook is not None:
-        own += check_playbook(draft.playbook, specs, sources, named=draft.named_steps)
-    problems += sorted(own, key=lambda problem: problem.location)
-    if draft.playbook is None or any(problem.severity == "error" for problem in own):
-        return None
-    return draft.playbook
+    return None if text is None else draft_playbook(text, str(path))
+
+
+def _beside(others: Collection[Path], files: Collection[Path]) -> dict[str, Playbook]:
+    """Playbooks that can be called, but are not asked for."""
+    unasked: list[Problem] = []
+    known = {path.resolve() for path in files}
+    drafts = [_draft(path, unasked) for path in others if path.resolve() not in known]
+    return {draft.playbook.id: draft.playbook for draft in drafts if draft is not None and draft.playbook is not None}
+
+
+def _call_problems(
+    readable: Mapping[str, Playbook], broken: set[str], beside: Mapping[str, Playbook]
+) -> Iterator[Problem]:
+    """What is wrong with playbooks only because of those they call; all that are left out are `broken` then."""
+    found = list(circles(readable))
+    broken.update(name for name, _ in found)
+    found += left_alone(readable, frozenset(broken))
+    broken.update(name for name, _ in found)
+    for name, problem in found:
+        if name not in beside:
+            yield problem
 
 
 def _text(path: Path, problems: list[Problem]) -> str | None:
@@ -90,8 +128,6 @@ def _text(path: Path, problems: list[Problem]) -> str | None:
 
 
 def _doubled(identity: str, playbooks: list[Playbook]) -> list[Problem]:
-    if len(playbooks) == 1:
-        return []
     files = [playbook.location.file for playbook in playbooks]
     message = f"the id {identity!r} is taken twice: {' and '.join(files)}"
     places = [Places(playbook) for playbook in playbooks]

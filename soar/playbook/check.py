@@ -1,24 +1,19 @@
-"""What a playbook says of the world around it: connections, actions, parameters, steps, variables."""
+"""What a playbook says of the world around it: connections, actions, parameters, steps, variables, people."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from soar.errors import Location, Problem
 from soar.expression import near, spell_place
 from soar.model.action import ActionSpec
-from soar.model.alert import ALERT_FIELDS
-from soar.model.playbook import Action, Choice, Playbook, SetVariables, Step, Stop
-from soar.model.playbook import Fail as FailStep
-from soar.playbook.literals import misfits
+from soar.model.playbook import Action, CallPlaybook, Fail, Playbook, Step, Stop, UndoSteps
+from soar.playbook.names import Fault, Names, beside, opening_fault
+from soar.playbook.offers import action_findings, playbook_findings
+from soar.playbook.people import Staff, approval_findings
 from soar.playbook.places import Places
-from soar.playbook.tree import every_step, flat, inner_lists
-
-_STEP_FIELDS: Final = ("status", "output", "error")
-_ERROR_FIELDS: Final = ("step", "kind", "message", "handler")
-_NOT_YET: Final = frozenset({"incident"})
-_EXECUTION_FIELDS: Final = ("id", "playbook", "opened_at", "actor", "summary")
+from soar.playbook.tree import Mark, Path, Placed, evaluated, everywhere, flat
 
 
 def check_playbook(
@@ -27,163 +22,179 @@ def check_playbook(
     sources: Collection[str] = (),
     *,
     named: Mapping[str, Location] | None = None,
+    playbooks: Mapping[str, Playbook] | None = None,
+    staff: Staff | None = None,
 ) -> list[Problem]:
     """Everything that can be told before it runs.
 
-    `named` are the ids of all its steps, those of broken steps too.
+    `named` are the ids of all its steps, those of broken steps too. `playbooks` are those it may call, `staff` the
+    people it may ask; None: not checked.
     """
-    checker = _Checker(playbook, specs, frozenset(named or playbook.step_ids))
-    checker.sources(sources)
-    checker.steps(playbook.steps, handling=False)
-    checker.last_steps(playbook.on_failure)
-    checker.last_steps(playbook.finally_)
+    checker = _Checker(playbook, specs, frozenset(named or playbook.step_ids), playbooks, staff)
+    checker.head(sources)
+    for placed in checker.placed:
+        checker.step(placed)
+    checker.last_steps(playbook.on_failure, "on_failure cannot stop or fail: it has failed")
+    checker.last_steps(playbook.finally_, "finally cannot stop or fail: it is at its end")
+    checker.outputs()
     return checker.problems
 
 
 class _Checker:
-    def __init__(self, playbook: Playbook, specs: Mapping[str, ActionSpec], named: frozenset[str]) -> None:
+    def __init__(
+        self,
+        playbook: Playbook,
+        specs: Mapping[str, ActionSpec],
+        named: frozenset[str],
+        playbooks: Mapping[str, Playbook] | None,
+        staff: Staff | None,
+    ) -> None:
         self.playbook = playbook
         self.specs = specs
         self.named = named
+        self.playbooks = playbooks
+        self.staff = staff
+        self.placed = list(everywhere(playbook))
+        self.names = Names(playbook, self.placed, named, playbooks)
         self.places = Places(playbook)
         self.problems: list[Problem] = []
-        self.variables = {
-            name for step in every_step(playbook) if isinstance(step.body, SetVariables) for name in _set(step)
-        }
 
     def note(self, location: Location, message: str, remedy: str, *, warning: bool = False) -> None:
         excerpt = self.places.source.excerpt(location)
         self.problems.append(Problem(location, message, remedy, excerpt, "warning" if warning else "error"))
 
-    def sources(self, known: Collection[str]) -> None:
-        for name in sorted(self.playbook.trigger.sources - set(known)):
-            remedy = near(name, known) or "add it to soar.yaml, or remove it here"
+    def take(self, findings: Iterable[tuple[Location, str, str]]) -> None:
+        for finding in findings:
+            self.note(*finding)
+
+    # -- the playbook itself ------------------------------------------------------------------
+
+    def head(self, sources: Collection[str]) -> None:
+        """What stands above the steps: sources, the author, the concurrency key."""
+        for name in sorted(self.playbook.trigger.sources - set(sources)):
+            remedy = near(name, sources) or "add it to soar.yaml, or remove it here"
             place = self.places.word(self.playbook.location, name, "trigger", "source")
             message = f"the trigger listens to the source {name!r}, which is not configured"
             self.note(place, message, remedy, warning=True)
+        author = self.playbook.author
+        if author is not None and self.staff is not None and author not in self.staff.known("person"):
+            remedy = near(author, self.staff.known("person")) or "add them to people in soar.yaml, or remove it here"
+            message = f"the author {author!r} is not among the people of soar.yaml"
+            self.note(self.places.value(self.playbook.location, "author"), message, remedy)
+        rule = self.playbook.concurrency
+        if rule is not None:
+            self._read(self.playbook.location, ("concurrency", "key"), rule.key, opening_fault)
+            self._names(self.playbook.location, ("concurrency", "key"), rule.key, (), handling=False)
 
-    def last_steps(self, steps: tuple[Step, ...]) -> None:
-        """The playbook's own `on_failure`: it has failed already, there is nothing to stop (S10)."""
+    def outputs(self) -> None:
+        for name, value in self.playbook.outputs.items():
+            self._names(self.playbook.location, ("outputs", name), value, (), handling=False)
+
+    def last_steps(self, steps: tuple[Step, ...], why: str) -> None:
+        """The playbook's own `on_failure` and `finally`: there is nothing left to stop (S10)."""
         for step in flat(steps):
-            if isinstance(step.body, Stop | FailStep):
+            if isinstance(step.body, Stop | Fail):
                 key = "stop" if isinstance(step.body, Stop) else "fail"
-                message = "the playbook's on_failure cannot stop or fail: it has failed"
-                self.note(self.places.key(step.location, key), message, "remove the step")
-        self.steps(steps, handling=True)
+                self.note(self.places.key(step.location, key), f"the playbook's {why}", "remove the step")
 
-    def steps(self, steps: tuple[Step, ...], *, handling: bool) -> None:
-        for step in steps:
-            self.step(step, handling=handling)
+    # -- steps --------------------------------------------------------------------------------
 
-    def step(self, step: Step, *, handling: bool) -> None:
-        if step.when is not None:
-            self.references(step, step.when, "when", handling)
-        body = step.body
-        match body:
-            case Action():
-                self.action(step, body, handling)
-            case SetVariables():
-                self.references(step, body.values, "set", handling)
-            case Stop():
-                self.references(step, body.message, "stop", handling)
-            case FailStep():
-                self.references(step, body.message, "fail", handling)
-            case Choice():
-                self.references(step, body.condition, "if", handling)
-            case _:
-                pass
-        for inner in inner_lists(step):
-            self.steps(inner, handling=handling or inner is step.on_failure)
+    def step(self, placed: Placed) -> None:
+        step, body = placed.step, placed.step.body
+        for path, value in evaluated(step):
+            self._names(step.location, path, value, placed.around, handling=placed.handling)
+        if isinstance(body, Action):
+            self._action(placed, body)
+        elif isinstance(body, CallPlaybook) and self.playbooks is not None and body.playbook:
+            self.take(playbook_findings(self.places, step, body.playbook, body.inputs, self.playbooks))
+        elif isinstance(body, UndoSteps):
+            for step_id in body.steps:
+                self._undo(placed, step_id)
+        if step.approval is not None:
+            self._approval(step)
 
-    def action(self, step: Step, action: Action, handling: bool) -> None:
+    def _action(self, placed: Placed, action: Action) -> None:
+        step, undo = placed.step, action.undo
+        self.take(action_findings(self.places, step, action.name, action.inputs, self.specs))
         spec = self.specs.get(action.name)
-        readable = action.connection and action.action and "." not in action.action
-        if spec is None and readable:
-            self._unknown_action(step, action)
-        elif spec is not None:
-            self._parameters(step, action, spec)
-            if action.undo is not None and spec.undo is None:
-                message = f"{action.name} contains nothing that could be undone"
-                place = self.places.key(step.location, "undo")
-                self.note(place, message, "remove 'undo', or use an action that has a way back")
-        self.references(step, action.inputs, "with", handling)
+        if undo is not None and undo.action is not None and undo.inputs is not None:
+            name = f"{undo.connection}.{undo.action}"
+            self.take(action_findings(self.places, step, name, undo.inputs, self.specs, ("undo",)))
+        elif undo is not None and spec is not None and spec.undo is None:
+            message = f"{action.name} contains nothing that could be undone"
+            place = self.places.key(step.location, "undo")
+            self.note(place, message, "remove 'undo', or use an action that has a way back")
+        if spec is not None and spec.changes:
+            self._open_targets(placed, action)
 
-    def _unknown_action(self, step: Step, action: Action) -> None:
-        connections = {name.partition(".")[0] for name in self.specs}
-        if action.connection not in connections:
-            remedy = near(action.connection, connections) or (
-                f"the connections of soar.yaml are {', '.join(sorted(connections)) or 'none'}; add it there"
-            )
-            place = self.places.word(step.location, action.connection, "action")
-            self.note(place, f"there is no connection {action.connection!r}", remedy)
+    def _open_targets(self, placed: Placed, action: Action) -> None:
+        """A value that is known only under the approval is asked twice where it names the target (S25)."""
+        if not any(mark.kind == "guard" for mark in placed.around):
             return
-        offered = [name.partition(".")[2] for name in self.specs if name.startswith(f"{action.connection}.")]
-        remedy = near(action.action, offered) or f"it has {', '.join(sorted(offered))}"
-        place = self.places.word(step.location, action.action, "action")
-        self.note(place, f"the connection {action.connection!r} has no action {action.action!r}", remedy)
-
-    def _parameters(self, step: Step, action: Action, spec: ActionSpec) -> None:
-        given = action.inputs.source if isinstance(action.inputs.source, Mapping) else {}
-        properties: Mapping[str, Any] = spec.params.get("properties", {})
-        for name, value in given.items():
-            if name not in properties:
-                remedy = near(name, properties) or f"it takes {', '.join(properties) or 'none'}"
-                place = self.places.key(step.location, "with", name)
-                self.note(place, f"{action.name} has no parameter {name!r}", remedy)
+        for reference in sorted(getattr(action.inputs, "references", ())):
+            if not self.names.settled_inside(reference, placed.around):
                 continue
-            for path, found, taken in misfits(properties[name], value, spec.params.get("$defs", {}), ("with", name)):
-                message = f"{spell_place(path)}: {_shown(found)} does not fit; it takes {taken}"
-                self.note(self.places.value(step.location, *path), message, "give such a value")
-        for name in spec.params.get("required", ()):
-            if name not in given:
-                place = self.places.key(step.location, "with" if given else "action")
-                self.note(place, f"{action.name} needs the parameter {name!r}", f"add `{name}:` to `with`")
+            name = ".".join(reference[:2])
+            for path, place in self.places.readings(placed.step.location, ("with",), reference, 2):
+                message = (
+                    f"{spell_place(('with', *path))}: {name} is known only after the approval that asks for this "
+                    "value: people see the expression, and are asked again where it names the target"
+                )
+                self.note(place, message, "look it up before the block", warning=True)
+
+    def _undo(self, placed: Placed, step_id: str) -> None:
+        """`undo: [ids]` names steps that hold something, or may (S34)."""
+        place = self.places.word(placed.step.location, step_id, "undo")
+        if step_id not in self.named:
+            remedy = near(step_id, self.named) or f"there are {', '.join(sorted(self.named)[:12]) or 'none'}"
+            self.note(place, f"undo: no step has the id {step_id!r}", remedy)
+            return
+        found = self.names.steps.get(step_id)
+        if found is None:
+            return
+        if beside(found.around, placed.around):
+            message = f"undo: the step {step_id!r} stands in another branch, and branches are blind to each other"
+            self.note(place, message, "undo it after the parallel block")
+        elif not any(self._undoable(step) for step in flat((found.step,))):
+            message = f"undo: the step {step_id!r} contains nothing that could be undone"
+            self.note(place, message, "name a step whose action has a way back, or one that such steps stand in")
+
+    def _undoable(self, step: Step) -> bool:
+        """Whether a step may hold a containment; what is not known has been told, or shows when it runs."""
+        if isinstance(step.body, CallPlaybook):
+            return True
+        if not isinstance(step.body, Action):
+            return False
+        spec = self.specs.get(step.body.name)
+        undo = step.body.undo
+        return spec is None or spec.undo is not None or (undo is not None and undo.action is not None)
+
+    def _approval(self, step: Step) -> None:
+        rule = step.approval
+        assert rule is not None
+        if rule.on_timeout == "approve":
+            place = self.places.value(step.location, "approval", "on_timeout")
+            message = "approval: when nobody answers, that is taken for a yes"
+            self.note(place, message, "policy must allow it; write reject, or leave it away", warning=True)
+        if self.staff is not None:
+            found = approval_findings(
+                rule,
+                self.staff,
+                self.playbook.author,
+                lambda word, path: self.places.word(step.location, word, *path),
+            )
+            self.take(found)
 
     # -- names in expressions -----------------------------------------------------------------
 
-    def references(self, step: Step, value: Any, what: str, handling: bool) -> None:
+    def _names(self, at: Location, key: Path, value: Any, around: tuple[Mark, ...], *, handling: bool) -> None:
+        self._read(at, key, value, lambda reference: self.names.fault(reference, around, handling=handling))
+
+    def _read(self, at: Location, key: Path, value: Any, judge: Any) -> None:
         for reference in sorted(getattr(value, "references", ())):
-            problem = self._reference(reference, handling)
-            if problem is None:
+            fault: Fault | None = judge(reference)
+            if fault is None:
                 continue
-            message, remedy, known = problem
-            for path, place in self.places.readings(step, what, reference, known):
-                self.note(place, f"{spell_place((what, *path))}: {message}", remedy)
-
-    def _reference(self, reference: tuple[str, ...], handling: bool) -> tuple[str, str, int] | None:
-        """What is wrong with a path, what to do, and how many of its parts say so."""
-        head, *rest = reference
-        if head == "error" and not handling:
-            return "'error' is known in on_failure only", "use steps.<id>.error", 1
-        if head in _NOT_YET:
-            return f"{head!r} holds nothing in this version", "read the values from the alert", 1
-        if not rest:
-            return None
-        name = rest[0]
-        known: Collection[str] | None = {
-            "alert": ALERT_FIELDS,
-            "steps": self.named,
-            "vars": self.variables,
-            "error": _ERROR_FIELDS,
-            "execution": _EXECUTION_FIELDS,
-        }.get(head)
-        if known is not None and name not in known:
-            places = {"steps": "no step has the id", "vars": "no step sets the variable"}
-            said = places.get(head, f"{head} has no field")
-            return f"{said} {name!r}", near(name, known) or f"there are {', '.join(sorted(known)[:12]) or 'none'}", 2
-        if head == "steps" and len(rest) > 1 and rest[1] not in _STEP_FIELDS:
-            remedy = near(rest[1], _STEP_FIELDS) or f"what an action gave is steps.{name}.output.{rest[1]}"
-            return f"a step has no field {rest[1]!r}", remedy, 3
-        return None
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _set(step: Step) -> Collection[str]:
-    body = step.body
-    return (
-        body.values.source.keys() if isinstance(body, SetVariables) and isinstance(body.values.source, Mapping) else ()
-    )
+            message, remedy, known = fault
+            for path, place in self.places.readings(at, key, reference, known):
+                self.note(place, f"{spell_place((*key, *path))}: {message}", remedy)

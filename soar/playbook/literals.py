@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -15,6 +16,15 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "array": (list, tuple),
     "object": (dict,),
     "null": (type(None),),
+}
+
+_BOUNDS: Final = {
+    "minimum": "at least",
+    "maximum": "at most",
+    "minLength": "a length of at least",
+    "maxLength": "a length of at most",
+    "minItems": "a count of at least",
+    "maxItems": "a count of at most",
 }
 
 
@@ -60,7 +70,18 @@ def _fits(schema: Schema, value: Any, definitions: Schema) -> bool:
         return bool(value == schema["const"])
     kinds = schema.get("type")
     names = [kinds] if isinstance(kinds, str) else kinds or []
-    return not names or any(_is(value, name) for name in names)
+    return (not names or any(_is(value, name) for name in names)) and _bounded(schema, value)
+
+
+def _bounded(schema: Schema, value: Any) -> bool:
+    """Whether a value is neither too small nor too large."""
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    length = len(value) if isinstance(value, str) else None
+    count = len(value) if isinstance(value, list | tuple) else None
+    sizes = ((number, "minimum", "maximum"), (length, "minLength", "maxLength"), (count, "minItems", "maxItems"))
+    return all(
+        size is None or schema.get(low, -math.inf) <= size <= schema.get(high, math.inf) for size, low, high in sizes
+    )
 
 
 def _is(value: Any, name: str) -> bool:
@@ -77,7 +98,8 @@ def _taken(schema: Schema, definitions: Schema) -> str:
         return str(schema["const"])
     alternatives = _alternatives(schema)
     if alternatives:
-        told = dict.fromkeys(_taken(_followed(one, definitions), definitions) for one in alternatives)
-        return " or ".join(told)
+        return " or ".join(dict.fromkeys(_taken(_followed(one, definitions), definitions) for one in alternatives))
     kinds = schema.get("type", "another type")
-    return kinds if isinstance(kinds, str) else " or ".join(kinds)
+    told = kinds if isinstance(kinds, str) else " or ".join(kinds)
+    bounds = [f"{word} {schema[key]}" for key, word in _BOUNDS.items() if key in schema]
+    return f"{told} with {' and '.join(bounds)}" if bounds else told

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
+from typing import Final
 
 from soar.errors import ExpressionSyntax, Location
 from soar.expression import compile_expression, compile_value
-from soar.model.playbook import Playbook, Step
+from soar.model.playbook import ForEach, Playbook
 from soar.playbook.source import ListNode, MapNode, Node, ScalarNode, Source, as_word, read_source, texts
+from soar.playbook.tree import everywhere
 
+_BARE: Final = frozenset({"when", "if", "while", "for_each", "until"})
+"""Keys that take an expression without braces."""
 Key = str | int
 Reference = tuple[str, ...]
 Reading = tuple[tuple[Key, ...], Location]
@@ -72,25 +76,33 @@ class Places:
                 return found
         return self.value(at, *path)
 
-    def readings(self, step: Step, key: str, reference: Reference, known: int) -> list[Reading]:
-        """Every text below a key of a step that reads this path.
+    def readings(self, at: Location, keys: tuple[Key, ...], reference: Reference, known: int) -> list[Reading]:
+        """Every text below these keys of the map at `at` that reads this path.
 
         `known` is how many parts of the path name what is wrong.
         """
-        node = self._node(step.location, (key,))
+        node = self._node(at, keys)
         found: list[Reading] = []
         for path, text in texts(node) if node is not None else ():
-            if reference in _references(text, bare=key in ("when", "if")):
+            if reference in self._references(text, bare=keys[-1] in _BARE):
                 place = self.source.search(text, _spelled(reference[:known]))
                 found.append((path, place or text.location))
-        return found or [((), self.key(step.location, key))]
+        return found or [((), self.key(at, *keys))]
 
+    def _references(self, text: ScalarNode, *, bare: bool) -> frozenset[Reference]:
+        try:
+            if bare:
+                return compile_expression(text.text, any_name=True).references
+            return compile_value(text.value, names=self._aliases).references
+        except ExpressionSyntax:
+            return frozenset()
 
-def _references(text: ScalarNode, *, bare: bool) -> frozenset[Reference]:
-    try:
-        return compile_expression(text.text).references if bare else compile_value(text.value).references
-    except ExpressionSyntax:
-        return frozenset()
+    @cached_property
+    def _aliases(self) -> frozenset[str]:
+        """What the loops of the playbook call their items."""
+        return frozenset(
+            placed.step.body.alias for placed in everywhere(self._playbook) if isinstance(placed.step.body, ForEach)
+        )
 
 
 def _spelled(reference: Reference) -> str:
