@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 
 import orjson
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 Mask = Callable[[Any], Any]
 """Takes data apart and gives it back without anything secret; `soar.connector` has the one in use."""
@@ -27,6 +27,7 @@ FIELDS_UNREAD: Final = Counter(
     "soar_alert_fields_unread", "Mapping expressions that gave an error; the field stayed empty.", ["source", "field"]
 )
 MATCH_ERRORS: Final = Counter("soar_match_errors", "Triggers that gave an error instead of an answer.", ["playbook"])
+CIRCUIT_OPEN: Final = Gauge("soar_circuit_open", "1 while a connection is left alone after failures.", ["connection"])
 
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _PATH_TOKEN: Final = re.compile(r"(/webhooks/[^/?\s\"]+/)[^\s\"]+")

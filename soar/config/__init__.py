@@ -4,6 +4,7 @@ from soar.config.document import Document, read_document
 from soar.config.load import load_settings
 from soar.config.settings import (
     AuthSettings,
+    CircuitSettings,
     ConnectionSettings,
     EgressSettings,
     ExecutionSettings,
@@ -17,6 +18,7 @@ from soar.config.settings import (
 
 __all__ = [
     "AuthSettings",
+    "CircuitSettings",
     "ConnectionSettings",
     "Document",
     "EgressSettings",

@@ -141,6 +141,15 @@ class RateLimit(Strict):
     burst: Annotated[int, Field(ge=1)] = 1
 
 
+class CircuitSettings(Strict):
+    """When a connection that keeps failing is left alone."""
+
+    failures: Annotated[int, Field(ge=1, le=10_000)] = 5
+    """Calls in a row that found it unavailable, or ended without an answer."""
+    pause: Annotated[Seconds, Field(le=3600)] = 30.0
+    """How long nothing is sent then; after it one call tries. A longer Retry-After is obeyed."""
+
+
 class ConnectionSettings(Strict):
     """One system that can be acted on; a playbook names it before the dot."""
 
@@ -153,6 +162,8 @@ class ConnectionSettings(Strict):
     timeout: Seconds | None = None
     """Seconds one call may take; None leaves it to the connector (30 s)."""
     rate_limit: RateLimit | None = None
+    circuit: CircuitSettings | None = CircuitSettings()
+    """When it is left alone after failures; `null` for never."""
 
 
 class EgressSettings(Strict):
@@ -226,7 +237,7 @@ class Settings(BaseSettings):
     people: dict[str, PersonSettings] = Field(default_factory=dict)
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     policy: Path | None = None
-    """The policy file. What it says is not carried out by this version."""
+    """The policy file, laid over the shipped one; see docs/policy.md."""
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
     _document: Document | None = PrivateAttr(default=None)

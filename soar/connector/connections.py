@@ -11,8 +11,10 @@ from pydantic import SecretStr, ValidationError
 from soar.clock import Clock
 from soar.config import ConnectionSettings
 from soar.connector.base import Health, HttpConnector, Settings, Wiring
+from soar.connector.circuit import Circuit, CircuitState
 from soar.connector.definition import ActionDefinition, ConnectorDefinition
 from soar.connector.egress import Egress
+from soar.connector.fingerprint import fingerprint
 from soar.connector.http import SharedHttp
 from soar.connector.inputs import Inputs
 from soar.connector.invoke import Invoker
@@ -39,7 +41,9 @@ class _Connection:
     settings: Settings
     egress: Egress
     inputs: Inputs
+    fingerprint: str
     specs: dict[str, ActionSpec] = field(default_factory=dict)
+    circuit: Circuit | None = None
     invoker: Invoker | None = None
     """None until the process starts: checks need no secret and no connector."""
 
@@ -54,6 +58,8 @@ class ConnectionView:
     settings: Mapping[str, Any]
     secrets: Mapping[str, bool]
     actions: tuple[str, ...]
+    circuit: CircuitState = "closed"
+    """`open` while it is left alone after failures."""
 
 
 class ConnectionSet:
@@ -107,6 +113,7 @@ class ConnectionSet:
             settings=self._masker.mask(found.settings.model_dump(mode="json")),
             secrets={secret: self._secrets.is_set(reference) for secret, reference in found.config.secrets.items()},
             actions=tuple(found.specs),
+            circuit="closed" if found.circuit is None else found.circuit.state,
         )
 
     async def start(self) -> None:
@@ -169,6 +176,13 @@ class ConnectionSet:
             return Outcome("refused", message=f"{error}; take it back by hand", sent=False)
         return await self._started(connection).undo(action, call, key=key, timeout=timeout)
 
+    def fingerprint(self, name: str) -> str:
+        return self._connection(name.partition(".")[0]).fingerprint
+
+    def hosts(self) -> dict[str, list[str]]:
+        """The hosts that each connection's settings name: what the engine itself depends on."""
+        return {name: [host for host in one.settings.hosts() if host] for name, one in self._connections.items()}
+
     async def health(self, name: str) -> Health:
         """Ask one connection whether it works; its failure is an answer. Raises NotFound."""
         connection = self._connection(name)
@@ -194,7 +208,9 @@ class ConnectionSet:
             allowed = Egress(name, [*settings.hosts(), *egress])
         except ConfigError as error:
             return [*problems, str(error)]
-        connection = _Connection(name, config, definition, settings, allowed, Inputs(name, self._masker))
+        inputs = Inputs(name, self._masker)
+        stands_for = fingerprint(definition, config, settings)
+        connection = _Connection(name, config, definition, settings, allowed, inputs, stands_for)
         for action in definition.actions.values():
             spec = action.spec(name, definition.name, settings, config.timeout)
             connection.specs[spec.name] = spec
@@ -214,7 +230,9 @@ class ConnectionSet:
 
     async def _open(self, connection: _Connection, secrets: Mapping[str, SecretStr]) -> None:
         connector = connection.definition.connector(Wiring(connection.settings, secrets, self._http))
-        limit = connection.config.rate_limit
+        limit, circuit = connection.config.rate_limit, connection.config.circuit
+        if circuit is not None:
+            connection.circuit = Circuit(connection.name, self._clock, circuit.failures, circuit.pause)
         connection.invoker = Invoker(
             connection=connection.name,
             connector=connector,
@@ -223,6 +241,8 @@ class ConnectionSet:
             inputs=connection.inputs,
             masker=self._masker,
             limiter=None if limit is None else RateLimiter(self._clock, limit.per_second, limit.burst),
+            circuit=connection.circuit,
+            timeout=connection.config.timeout,
         )
         await connector.open()
 

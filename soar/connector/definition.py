@@ -41,8 +41,12 @@ class ActionDefinition:
         function = self.action.undo_function
         return function.__name__ if function is not None else None
 
+    def full_time(self, configured: float | None) -> float:
+        """Seconds one call may take. The operator's timeout stands over the author's."""
+        return configured or self.action.timeout or DEFAULT_TIMEOUT
+
     def spec(self, connection: str, connector: str, settings: Settings, timeout: float | None) -> ActionSpec:
-        """The action as one connection offers it. The operator's timeout stands over the author's."""
+        """The action as one connection offers it."""
         declared = self.action.idempotent
         return ActionSpec(
             name=f"{connection}.{self.name}",
@@ -56,7 +60,7 @@ class ActionDefinition:
             undo=self.undo_name,
             risk=self.action.risk,
             example=self.example,
-            timeout=timeout or self.action.timeout or DEFAULT_TIMEOUT,
+            timeout=self.full_time(timeout),
         )
 
 

@@ -190,6 +190,7 @@ class EgressConnector(aiohttp.TCPConnector):
         trail = current_trail.get()
         if trail is None:
             raise Refused("a request outside a call: a connector may only send while it is called")
+        trail.check_real()
         dialling = _Dialling(req.url.raw_host or "")
         trail.egress.check_host(dialling.host)
         _dialling.set(dialling)

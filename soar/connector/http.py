@@ -33,6 +33,7 @@ _KEEP_ALIVE: Final = 4.0
 """Below the 5 s after which common servers hang up: a connection that dies under a request costs an unknown outcome."""
 _EXTENSIONS: Final = {"timeout": {"connect": _CONNECT_TIMEOUT}}
 """The time of the whole call is held by its caller."""
+HOPS_HEADER: Final = "soar-hops"
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _DEFAULT_HEADERS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "soar-engine"}
 _ANSWERED_ELSEWHERE: Final = frozenset({303, 304})
@@ -182,6 +183,8 @@ class HttpClient:
             OutcomeUnknown: sent, and whether it happened cannot be told.
         """
         trail = current_trail.get()
+        if trail is not None:
+            trail.check_real()
         alters = trail is not None and trail.changes and (method not in _READS if changes is None else changes)
         label = f"{method} {_label(path or '/')}"
         try:
@@ -199,6 +202,8 @@ class HttpClient:
             raise Refused(f"{label} cannot be written as a request: {error}") from error
         if alters and keyed and trail is not None:
             request.headers.setdefault("idempotency-key", trail.next_key())
+        if trail is not None and trail.hops is not None:
+            request.headers[HOPS_HEADER] = str(trail.hops)  # over any the inputs name: a loop must not reset its count
         return await _Exchange(self._shared, trail, label, alters, hidden).run(request, accept)
 
     def _url(self, path: str, params: Mapping[str, Any] | None) -> httpx.URL:

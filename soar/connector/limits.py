@@ -10,6 +10,9 @@ import orjson
 from soar.clock import Clock
 
 INLINE_LIMIT: Final = 64 * 1024
+"""Bytes of a result that history keeps in its own row."""
+RESULT_LIMIT: Final = 5 * 1024 * 1024
+"""Bytes of a result that are kept at all, as an artefact (S8)."""
 _PREVIEW: Final = 4_000
 
 

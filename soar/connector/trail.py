@@ -6,6 +6,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from soar.errors import Refused
+
 if TYPE_CHECKING:
     from soar.connector.egress import Egress
 
@@ -22,6 +24,21 @@ class Trail:
     """A request that may have changed something has left this process."""
     numbered: int = 0
     """How many requests carried an Idempotency-Key so far."""
+    simulated: bool = False
+    """A dry run's or a shadow's: what changes may not leave this process (S36)."""
+    hops: int | None = None
+    """What the header SOAR-Hops says; None outside executions."""
+    late: bool = False
+    """Its time ran out."""
+
+    def check_real(self) -> None:
+        """The second wall: hold back every request of a changing action in a simulated call.
+
+        Raises:
+            Refused: it is one.
+        """
+        if self.simulated and self.changes:
+            raise Refused("a simulated call sends nothing that could change a system")
 
     def next_key(self) -> str:
         """The Idempotency-Key of the next changing request: the call's own, then `-2`, `-3`, ..."""

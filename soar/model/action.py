@@ -50,6 +50,10 @@ class ActionCall:
     timeout: float
     """Seconds this call may take: the connection's limit, or what the step has left."""
     playbook_id: str = ""
+    simulated: bool = False
+    """Dry run or shadow: a changing action answers from its example and never leaves this process (S36)."""
+    hops: int = 0
+    """How many executions stand between this one and an alert that no execution caused (M01)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,9 @@ class UndoCall:
     """The name of the undoing action, for people: `gateway.unblock_ip`."""
     exact: bool = True
     """False when what it needs was secret or too big to keep: then nothing is guessed, and a person takes it back."""
+    direct: bool = False
+    """True where the playbook says how to undo: `name` and `inputs` are the call that takes it back, and it is made as
+    it stands, instead of the connector's own inverse of `name`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,10 @@ class Outcome:
     """False when `output` is not all that the system gave: masked, or cut short."""
     error_kind: str = ""
     """A more exact `error.kind` than the outcome's own, when there is one: `too_large`, `timeout`."""
+    simulated: bool = False
+    """Nothing was sent: `output` is the action's example (S36)."""
+    big: bool = False
+    """`output` is over 64 KiB: it belongs into an artefact, and history keeps a reference (S8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,4 +137,14 @@ class Connections(Protocol):
 
     async def undo(self, call: UndoCall, *, key: str, timeout: float) -> Outcome:
         """Take it back. Undoing what is already undone is `done`."""
+        ...
+
+    def fingerprint(self, name: str) -> str:
+        """SHA-256 of which connector at which address a connection (or one of its actions) stands for.
+
+        An approval given under another one is void (S26).
+
+        Raises:
+            NotFound: there is no such connection.
+        """
         ...

@@ -275,19 +275,32 @@ async def test_a_connectors_own_mistake_after_a_change_is_unknown_never_a_crash(
         assert "KeyError: 'text'" in outcome.message
 
 
-async def test_a_result_over_the_limit_is_too_large_to_read() -> None:
-    async with gateway(answers(things=httpx.Response(200, text="x" * 70_000))) as (connections, _):
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.mark.parametrize(("size", "big"), [(64 * 1024 - 11, False), (64 * 1024 - 10, True), (5 * MEBIBYTE - 11, True)])
+async def test_s08_a_result_up_to_five_mebibytes_comes_whole_and_says_when_it_is_big(size: int, big: bool) -> None:
+    async with gateway(answers(things=httpx.Response(200, text="x" * size))) as (connections, _):
+        outcome = await connections.perform(call("look_up", name="x"))
+        assert (outcome.kind, outcome.big, outcome.exact) == ("done", big, True)
+        assert outcome.output == {"text": "x" * size}
+
+
+async def test_s08_a_longer_result_is_too_large_to_read() -> None:
+    async with gateway(answers(things=httpx.Response(200, text="x" * (5 * MEBIBYTE)))) as (connections, _):
         outcome = await connections.perform(call("look_up", name="x"))
         assert (outcome.kind, outcome.error_kind) == ("refused", "too_large")
 
 
-async def test_a_result_over_the_limit_of_a_change_is_done_and_truncated() -> None:
-    long = httpx.Response(200, json={"text": "x" * 70_000})
+@pytest.mark.parametrize(("size", "whole"), [(2 * MEBIBYTE, True), (3 * MEBIBYTE, False)])
+async def test_s08_a_longer_result_of_a_change_is_done_and_truncated(size: int, whole: bool) -> None:
+    latin = {"content-type": "application/json; charset=latin-1"}  # one byte there is two in what is kept
+    long = httpx.Response(200, content=b'{"text": "' + b"\xe9" * size + b'"}', headers=latin)
     async with gateway(answers(login=httpx.Response(200), first=long)) as (connections, _):
         outcome = await connections.perform(call("log_in_first", name="x"))
-        assert outcome.kind == "done"
         assert outcome.output is not None
-        assert outcome.output["truncated"] is True
+        assert (outcome.kind, outcome.big, outcome.exact) == ("done", whole, whole)
+        assert outcome.output.get("truncated", False) is not whole
 
 
 async def test_g01_outputs_and_messages_are_masked() -> None:
