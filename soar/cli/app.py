@@ -21,6 +21,7 @@ from soar.cli import (
     playbooks,
     questions,
     run,
+    schema,
     secret,
     serve,
     test,
@@ -41,7 +42,7 @@ tree = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-for _module in (init, check, test, serve, run, demo, version):
+for _module in (init, check, test, schema, serve, run, demo, version):
     tree.command(_module.__name__.rpartition(".")[2])(_module.command)
 tree.command("explain")(alerts.explain)
 tree.command("lift")(containments.lift)

@@ -10,7 +10,7 @@ from soar.config import Settings, load_settings
 from soar.errors import ConfigError, DefinitionError, Location, NotFound, PlaybookError, Problem
 from soar.ingest.kinds import load_kinds
 from soar.ingest.source import check_sources
-from soar.playbook import Catalog, load_files, playbook_files
+from soar.playbook import Catalog, Staff, load_files, playbook_files
 from soar.runtime import Definitions
 from soar.testing.suite import Suite, read_suite
 
@@ -67,8 +67,10 @@ def _problems(error: ConfigError | DefinitionError, where: str) -> list[Problem]
 
 def _playbooks(loaded: Loaded, definitions: Definitions, paths: Sequence[Path]) -> None:
     playbooks, tests = _files(paths)
-    specs, sources = definitions.connections.specs(), list(definitions.settings.sources)
-    loaded.catalog = load_files(playbooks, specs, sources)
+    settings = definitions.settings
+    specs, sources, staff = definitions.connections.specs(), list(settings.sources), Staff.of(settings)
+    others = playbook_files(settings.playbooks) if settings.playbooks.is_dir() else []
+    loaded.catalog = load_files(playbooks, specs, sources, staff, others)
     loaded.problems += loaded.catalog.problems
     for path in tests:
         try:

@@ -182,15 +182,6 @@ class BodyReader:
         fields = reading.fields(node, keys.WAIT)
         if fields is None:
             return WaitFor(0.0)
-        kinds = [key for key in keys.WAIT.needs_one if key in fields.entries]
-        if len(kinds) != 1:
-            message = f"wait has {' and '.join(map(repr, kinds))}" if kinds else "wait waits for nothing"
-            reading.note(fields, message, f"write one of {', '.join(keys.WAIT.needs_one)}")
-        for key in ("match", "timeout"):
-            if key in fields.entries and "event" not in fields.entries:
-                place = fields.entries[key].location
-                remedy = "add 'event', or remove it; the step's own timeout stands beside 'wait'"
-                reading.source.note(place, f"{key!r} has no meaning without 'event'", remedy)
         seconds = reading.duration(fields.get("for"), "wait.for")
         moment = reading.expression(fields.get("until"), "wait.until", "alert.occurred_at")
         event = self._event(fields)

@@ -75,8 +75,6 @@ def _undo(reading: Reading, node: Node | None) -> UndoRule | None:
     fields = reading.fields(node, keys.UNDO)
     if fields is None:
         return None
-    if not fields.entries:
-        reading.note(node, "undo says nothing", "write undo: {after: 24h}, or undo: never")
     after = reading.durations(fields.get("after"), "undo.after")
     reset = reading.duration(fields.get("reset"), "undo.reset")
     if reset is not None and len(after) < 2:
@@ -90,9 +88,6 @@ def _override(reading: Reading, fields: MapNode, after: tuple[float, ...], reset
     """The rule, with the call of the author's own where there is one."""
     plain = UndoRule()
     if "action" not in fields.entries:
-        if "with" in fields.entries:
-            place = fields.entries["with"].location
-            reading.source.note(place, "'with' has no meaning without 'action'", "add 'action', or remove it")
         return UndoRule(after, reset or plain.reset)
     connection, action = _name(reading, fields.get("action"), "undo.action")
     inputs = map_value(reading, fields.get("with"), "undo.with")

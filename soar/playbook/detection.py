@@ -15,15 +15,15 @@ from soar.playbook.condition import read_condition
 from soar.playbook.reading import Reading, said
 from soar.playbook.source import ListNode, MapNode, Node, ScalarNode
 
-_OPERATORS: Final = frozenset(get_args(Operator)) - {"equals"}
+OPERATORS: Final = frozenset(get_args(Operator)) - {"equals"}
 _COMPARISONS: Final = frozenset({"lt", "lte", "gt", "gte"})
 _TEXTUAL: Final = frozenset({"contains", "startswith", "endswith", "re"})
-_REGEX_FLAGS: Final = {"i": "i", "ignorecase": "i", "m": "m", "multiline": "m", "s": "s", "dotall": "s"}
-_FLAGS: Final = ("all", "cased", "neq")
+REGEX_FLAGS: Final = {"i": "i", "ignorecase": "i", "m": "m", "multiline": "m", "s": "s", "dotall": "s"}
+FLAGS: Final = ("all", "cased", "neq")
 _NOT_HERE: Final = frozenset(
     "base64 base64offset wide utf16 utf16le utf16be windash expand minute hour day week month year".split()
 )
-_OBSERVABLE: Final = ("type", "value", "role")
+OBSERVABLE: Final = ("type", "value", "role")
 
 
 def read_detection(reading: Reading, node: Node) -> Detection | None:
@@ -95,12 +95,12 @@ def _test(reading: Reading, node: MapNode, key: str) -> FieldTest | None:
     values = _values(reading, entry.value, key)
     checker = _ValueCheck(reading, field, operator)
     checked = tuple(checker.value(item) for item in values)
-    flags = "".join(sorted({_REGEX_FLAGS[word] for word in modifiers if word in _REGEX_FLAGS}))
+    flags = "".join(sorted({REGEX_FLAGS[word] for word in modifiers if word in REGEX_FLAGS}))
     if flags:
         checked = tuple(f"(?{flags}){pattern}" for pattern in checked)
     if not checked:
         return None
-    every, cased, negated = (flag in modifiers for flag in _FLAGS)
+    every, cased, negated = (flag in modifiers for flag in FLAGS)
     return FieldTest(field, operator, checked, every, negated, cased, key)
 
 
@@ -109,7 +109,7 @@ def _check_field(reading: Reading, here: ScalarNode, field: str) -> bool:
     if head == "raw" and dot and rest:
         return True
     if head == "observables":
-        if rest in _OBSERVABLE:
+        if rest in OBSERVABLE:
             return True
         reading.note(here, "observables are objects", "test observables.type, observables.value or observables.role")
         return False
@@ -130,10 +130,10 @@ def _operator(reading: Reading, here: ScalarNode, modifiers: list[str]) -> Opera
     chosen: list[str] = []
     fine = True
     for word in modifiers:
-        if word in _OPERATORS:
+        if word in OPERATORS:
             chosen.append(word)
             operator = word  # type: ignore[assignment]
-        elif word not in _FLAGS and not (word in _REGEX_FLAGS and "re" in modifiers):
+        elif word not in FLAGS and not (word in REGEX_FLAGS and "re" in modifiers):
             fine = _note_modifier(reading, here, word)
     if len(chosen) > 1:
         reading.note(here, f"{chosen[0]!r} and {chosen[1]!r} cannot be joined", "use one of them")
@@ -145,7 +145,7 @@ def _operator(reading: Reading, here: ScalarNode, modifiers: list[str]) -> Opera
 
 
 def _note_modifier(reading: Reading, here: ScalarNode, word: str) -> bool:
-    words = [*_OPERATORS, *_FLAGS]
+    words = [*OPERATORS, *FLAGS]
     if word in _NOT_HERE:
         reading.note(
             here, f"the modifier {word!r} of Sigma is not known here", f"the modifiers are {', '.join(sorted(words))}"

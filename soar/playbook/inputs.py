@@ -27,9 +27,6 @@ _FITS: Final[Mapping[str, frozenset[str]]] = {
     "properties": frozenset({"object"}),
 }
 """Keys that say something of one type only."""
-_PART: Final = keys.Shape(
-    "the description of a value", {key: keys.INPUT.known[key] for key in keys.INPUT_PARTS}, ("type",)
-)
 
 
 def read_inputs(reading: Reading, node: Node | None) -> tuple[Input, ...]:
@@ -75,7 +72,7 @@ def _schema(reading: Reading, fields: MapNode, what: str) -> dict[str, Any]:
             place = fields.entries[key].location
             message = f"{what}: {key!r} says nothing of a value of type {kind}"
             reading.source.note(place, message, f"it is for {' and '.join(sorted(types))}; remove it")
-    for key in keys.INPUT_PARTS:
+    for key in keys.INPUT_PART.known:
         node = fields.get(key)
         if node is not None and key != "type":
             value = _keyword(reading, key, node, f"{what}.{key}")
@@ -98,7 +95,7 @@ def _keyword(reading: Reading, key: str, node: Node, what: str) -> Any:
     if key == "enum":
         return [plain_data(item) for item in reading.items(node, what)] or None
     if key == "items":
-        fields = reading.fields(node, _PART)
+        fields = reading.fields(node, keys.INPUT_PART)
         return _schema(reading, fields, what) if fields is not None else None
     if key == "properties":
         return _properties(reading, node, what)
@@ -114,7 +111,7 @@ def _keyword(reading: Reading, key: str, node: Node, what: str) -> Any:
 def _properties(reading: Reading, node: Node, what: str) -> dict[str, Any]:
     found = {}
     for name, below in _named(reading, node, what, "name: {type: string}").items():
-        fields = reading.fields(below, _PART)
+        fields = reading.fields(below, keys.INPUT_PART)
         if fields is not None:
             found[name] = _schema(reading, fields, f"{what}.{name}")
     return found

@@ -7,12 +7,12 @@ they cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 Plain = Literal[
-    "text", "word", "texts", "duration", "durations", "expression", "value", "values", "steps", "flag", "moment",
-    "action", "playbook", "number", "match", "ids", "words", "items", "properties", "anything",
+    "text", "template", "word", "step id", "alias", "duration", "expression", "value", "values", "variables", "steps",
+    "ids", "flag", "number", "moment", "cron", "zone", "event", "action", "playbook", "match", "list", "part", "parts",
 ]  # fmt: skip
 """What a value can be, besides a whole number within bounds (range), one of some words (tuple), a map (Shape)."""
 
@@ -25,10 +25,11 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Some:
-    """A list of maps of one shape."""
+class Several:
+    """A list, which is not empty; with `one`, a value that stands alone is a list of one."""
 
-    shape: Shape
+    kind: Kind
+    one: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,28 @@ class Shape:
     needed: tuple[str, ...] = ()
     needs_one: tuple[str, ...] = ()
     """Keys of which it has exactly one."""
+    belongs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Keys that mean something only beside another."""
+    least: int = 0
+    """How many keys it has at least."""
 
 
-Kind = Plain | range | tuple[str, ...] | Shape | Named | Some | Either
+Kind = Plain | range | tuple[str, ...] | Shape | Named | Several | Either
 
+
+WORD: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
+STEP_ID: Final = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}"
+RESERVED: Final = r"then|else|on_failure|finally|guardrail|case[0-9]+"
+"""What history calls the branches of a step: an id of that name would stand for two places at once."""
+DURATION: Final = r"[0-9]{1,9}[smhd]"
+MOMENT: Final = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d))?"
+EVENT: Final = r"[A-Za-z0-9_*?][A-Za-z0-9_.*?-]{0,99}"
 
 SCHEDULE: Final = Shape(
     "the schedule",
     {
-        "cron": Key("text", "minute, hour, day of month, month, day of week; a sixth field in front is the second"),
-        "timezone": Key("text", "a name of the IANA database, such as `Europe/Berlin`; without it UTC"),
+        "cron": Key("cron", "minute, hour, day of month, month, day of week; a sixth field in front is the second"),
+        "timezone": Key("zone", "a name of the IANA database, such as `Europe/Berlin`; without it UTC"),
         "missed": Key(
             ("run_once", "skip", "run_all"),
             "firings that came due while nothing ran: one for all of them (default), none, or each",
@@ -77,9 +90,9 @@ TRIGGER: Final = Shape(
     "the trigger",
     {
         "match": Key("match", "alerts that fire it: selections, and the `condition` that joins them"),
-        "source": Key("texts", "names of the sources it listens to; without it all"),
+        "source": Key(Several("text"), "names of the sources it listens to; without it all"),
         "schedule": Key(SCHEDULE, "times at which it fires"),
-        "event": Key("text", "an internal event, such as `containment.expiring`; `*` and `?` are wildcards"),
+        "event": Key("event", "an internal event, such as `containment.expiring`; `*` and `?` are wildcards"),
     },
 )
 
@@ -89,9 +102,9 @@ INPUT: Final = Shape(
     {
         "type": Key(INPUT_TYPES, "what it is"),
         "required": Key("flag", "whether a caller must give it; by default not"),
-        "default": Key("anything", "what it is when nobody gives it; without it `null`"),
+        "default": Key("value", "what it is when nobody gives it; without it `null`"),
         "description": Key("text", "a line for the form of a manual run"),
-        "enum": Key("items", "the only values it may have"),
+        "enum": Key("list", "the only values it may have"),
         "format": Key(
             ("date", "date-time", "email", "ipv4", "ipv6", "uri", "uuid"), "what a text stands for, for the form"
         ),
@@ -102,18 +115,22 @@ INPUT: Final = Shape(
         "maxLength": Key(range(1_000_001), "the most characters of a text"),
         "minItems": Key(range(1_000_001), "the fewest items of a list"),
         "maxItems": Key(range(1_000_001), "the most items of a list"),
-        "items": Key("items", "what each item of a list is: `{type: string}`"),
-        "properties": Key("properties", "what the fields of an object are: `{name: {type: string}}`"),
+        "items": Key("part", "what each item of a list is: `{type: string}`"),
+        "properties": Key("parts", "what the fields of an object are: `{name: {type: string}}`"),
     },
     ("type",),
 )
-INPUT_PARTS: Final = tuple(key for key in INPUT.known if key not in ("required", "default"))
-"""Those of an item or a field of an input."""
+INPUT_PART: Final = Shape(
+    "the description of a value",
+    {name: key for name, key in INPUT.known.items() if name not in ("required", "default")},
+    ("type",),
+)
+"""An item of a list, or a field of an object."""
 
 CONCURRENCY: Final = Shape(
     "concurrency",
     {
-        "key": Key("value", "executions whose keys are equal share the limit; rendered once, at opening"),
+        "key": Key("text", "executions whose keys are equal share the limit; rendered once, at opening"),
         "limit": Key(range(1, 1001), "how many of them may be under way; by default 1"),
         "when_full": Key(
             ("queue", "skip", "cancel_oldest"),
@@ -123,25 +140,28 @@ CONCURRENCY: Final = Shape(
     ("key",),
 )
 
+EXCLUDED: Final = ("requester", "author")
 APPROVERS: Final = Shape(
     "approvers",
     {
-        "group": Key("texts", "groups of `soar.yaml` whose members may decide"),
-        "groups": Key("texts", "the same"),
-        "role": Key("texts", "roles whose bearers may decide"),
-        "roles": Key("texts", "the same"),
-        "user": Key("texts", "people of `soar.yaml` who may decide"),
-        "users": Key("texts", "the same"),
+        "group": Key(Several("text"), "groups of `soar.yaml` whose members may decide"),
+        "groups": Key(Several("text"), "the same"),
+        "role": Key(Several("text"), "roles whose bearers may decide"),
+        "roles": Key(Several("text"), "the same"),
+        "user": Key(Several("text"), "people of `soar.yaml` who may decide"),
+        "users": Key(Several("text"), "the same"),
         "required": Key(range(1, 101), "how many of them must say yes; by default 1"),
-        "not": Key("words", "`requester`: not who started the execution; `author`: not who wrote the playbook"),
+        "not": Key(
+            Several(EXCLUDED), "`requester`: not who started the execution; `author`: not who wrote the playbook"
+        ),
     },
+    least=1,
 )
-EXCLUDED: Final = ("requester", "author")
 
 STAGE: Final = Shape(
     "the stage",
     {
-        "to": Key("texts", "groups, people or channels that are told; the people may decide from then on"),
+        "to": Key(Several("text"), "groups, people or channels that are told; the people may decide from then on"),
         "timeout": Key("duration", "how long they have"),
     },
     ("to", "timeout"),
@@ -150,12 +170,12 @@ STAGE: Final = Shape(
 APPROVAL: Final = Shape(
     "the approval",
     {
-        "message": Key("value", "the question"),
+        "message": Key("text", "the question"),
         "approvers": Key(APPROVERS, "who may decide; without it whoever may approve at all"),
         "timeout": Key("duration", "how long they have"),
-        "notify": Key("texts", "channels that carry the question, such as `slack:#soc`"),
+        "notify": Key(Several("text"), "channels that carry the question, such as `slack:#soc`"),
         "remind": Key("duration", "how long after the question it is told once more"),
-        "escalate": Key(Some(STAGE), "whom to ask next when nobody has answered, one after the other"),
+        "escalate": Key(Several(STAGE, one=False), "whom to ask next when nobody has answered, one after the other"),
         "on_timeout": Key(
             ("reject", "approve"), "what no answer means; `approve` only where policy allows it; by default `reject`"
         ),
@@ -166,11 +186,13 @@ APPROVAL: Final = Shape(
 UNDO: Final = Shape(
     "undo",
     {
-        "after": Key("durations", "how long the containment holds; a list is a ladder for repeat offenders"),
+        "after": Key(Several("duration"), "how long the containment holds; a list is a ladder for repeat offenders"),
         "reset": Key("duration", "how long after an earlier period a new one counts as repeated; by default 30d"),
         "action": Key("action", "the call that takes it back, instead of the connector's own"),
         "with": Key("values", "the parameters of that call"),
     },
+    belongs={"with": ("action",)},
+    least=1,
 )
 
 RETRY: Final = Shape(
@@ -201,6 +223,7 @@ WAIT: Final = Shape(
         "timeout": Key("duration", "with `event`: how long at most; then the step fails"),
     },
     needs_one=("for", "until", "event"),
+    belongs={"match": ("event",), "timeout": ("event",)},
 )
 
 BODIES: Final = {
@@ -208,23 +231,23 @@ BODIES: Final = {
     "parallel": Key("steps", "branches at once, each one step; they are blind to each other"),
     "for_each": Key("expression", "the same steps for every item of a list"),
     "if": Key("expression", "one of two lists of steps"),
-    "switch": Key(Some(CASE), "the steps of the first case that holds"),
+    "switch": Key(Several(CASE, one=False), "the steps of the first case that holds"),
     "while": Key("expression", "the same steps as long as a condition holds"),
     "steps": Key("steps", "a block; beside `for_each` and `while` what is done each time"),
     "wait": Key(WAIT, "rest until a time or an event, across restarts"),
     "playbook": Key("playbook", "another playbook, as an execution of its own that is waited for"),
-    "set": Key("values", "variables for later steps, read as `vars.name`"),
+    "set": Key("variables", "variables for later steps, read as `vars.name`"),
     "undo": Key(
         Either((UNDO, ("never",), "ids")),
         "beside `action`: when its containment is taken back; alone, a list of step ids: take back now what they did",
     ),
-    "stop": Key("value", "end the execution here, from any depth, as succeeded"),
-    "fail": Key("value", "end the execution here, from any depth, as failed"),
+    "stop": Key("text", "end the execution here, from any depth, as succeeded"),
+    "fail": Key("text", "end the execution here, from any depth, as failed"),
     "approval": Key(APPROVAL, "beside another key: nothing of it is done before people say yes; alone: a question"),
 }
 """The keys of which a step has exactly one; `steps`, `undo` and `approval` may stand beside some others."""
 
-BELONGS: Final = {
+BELONGS: Final[Mapping[str, tuple[str, ...]]] = {
     "with": ("action", "playbook"),
     "retry": ("action",),
     "join": ("parallel",),
@@ -237,6 +260,13 @@ BELONGS: Final = {
 }
 """Keys that mean something only beside another."""
 
+BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
+    "if": ("then",),
+    "for_each": ("steps",),
+    "while": ("steps", "max_iterations"),
+}
+"""Keys that a step of these kinds cannot do without."""
+
 GUARDED: Final = ("action", "parallel", "for_each", "if", "switch", "while", "steps", "playbook")
 """What an approval can guard."""
 ITERATIONS: Final = range(1, 10_001)
@@ -246,7 +276,7 @@ BRANCHES: Final = range(1, 1001)
 STEP: Final = Shape(
     "the step",
     {
-        "id": Key("word", "its name: letters, digits, `_` and `-`; stands once in a file"),
+        "id": Key("step id", "its name: letters, digits, `_` and `-`; stands once in a file"),
         "name": Key("text", "what people call it"),
         "when": Key("expression", "the step is skipped unless this holds"),
         "timeout": Key("duration", "how long its body may take, over retries and restarts"),
@@ -259,8 +289,8 @@ STEP: Final = Shape(
         "join": Key(
             Either((("all", "any"), BRANCHES)), "how many branches must succeed: `all` (default), `any`, or a number"
         ),
-        "as": Key("word", "the name of the item, besides `item`"),
-        "concurrency": Key(Either((ITEMS_AT_ONCE, "value")), "how many items at once; by default 1"),
+        "as": Key("alias", "the name of the item, besides `item`"),
+        "concurrency": Key(Either((ITEMS_AT_ONCE, "template")), "how many items at once; by default 1"),
         "on_item_failure": Key(
             ("finish", "stop"), "after a failed item: try all, then fail (default), or start no more"
         ),
@@ -268,7 +298,7 @@ STEP: Final = Shape(
         "then": Key("steps", "what is done when the condition holds"),
         "else": Key("steps", "what is done when no condition holds"),
     },
-    needs_one=tuple(BODIES),
+    belongs=BELONGS,
 )
 
 MODES: Final = ("live", "shadow", "disabled")
@@ -281,7 +311,7 @@ PLAYBOOK: Final = Shape(
         "name": Key("text", "what people call it"),
         "description": Key("text", "what it is for"),
         "author": Key("text", "a person of `soar.yaml`, for the rule that nobody approves what they wrote"),
-        "tags": Key("texts", "words to find it by, such as `attack.t1528`"),
+        "tags": Key(Several("text"), "words to find it by, such as `attack.t1528`"),
         "mode": Key(MODES, "`live` (default), `shadow`: nothing is changed, or `disabled`: it does not fire"),
         "priority": Key(PRIORITIES, "of executions that are ready the higher goes first; by default 0"),
         "exclusive": Key("flag", "of all that match an alert, only the exclusive one of the highest priority opens"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from soar.config import Settings
 from soar.errors import Location
 from soar.expression import near
 from soar.model.approval import ApprovalRule, Approvers
@@ -24,6 +25,11 @@ class Staff:
     """The roles of each person."""
     groups: Mapping[str, Collection[str]] = field(default_factory=dict)
     """The members of each group."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Staff:
+        """The people and groups of a configuration."""
+        return cls({name: person.roles for name, person in settings.people.items()}, settings.groups)
 
     def known(self, kind: str) -> Collection[str]:
         """The names of that kind."""

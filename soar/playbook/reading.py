@@ -11,14 +11,16 @@ from typing import Final
 from soar.clock import Millis, as_millis
 from soar.errors import ExpressionFailed, ExpressionSyntax, Location
 from soar.expression import CompiledExpression, CompiledValue, compile_expression, compile_value, near
+from soar.playbook import keys
 from soar.playbook.keys import Shape
 from soar.playbook.source import ListNode, MapNode, Node, ScalarNode, Source, below, plain_data, texts
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+_DURATION = re.compile(keys.DURATION)
 _LONGEST: Final = 3650 * 86_400
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
-_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_MOMENT = re.compile(keys.MOMENT, re.ASCII)
+_ZONELESS = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?", re.ASCII)
+_WORD = re.compile(keys.WORD)
 
 
 class Reading:
@@ -44,7 +46,23 @@ class Reading:
         for key in shape.needed:
             if key not in node.entries:
                 self.note(node, f"{shape.what} has no {key!r}", f"add {key!r}")
+        if len(node.entries) < shape.least:
+            self.note(node, f"{shape.what} says nothing", f"write keys such as {_some(shape)}")
+        self._check_belonging(node, shape)
         return node
+
+    def _check_belonging(self, node: MapNode, shape: Shape) -> None:
+        for key, owners in shape.belongs.items():
+            if key in node.entries and not any(owner in node.entries for owner in owners):
+                named = " or ".join(map(repr, owners))
+                message = f"{key!r} has no meaning without {named}"
+                self.source.note(node.entries[key].location, message, f"add {named}, or remove it")
+        present = [key for key in shape.needs_one if key in node.entries]
+        if shape.needs_one and len(present) != 1:
+            message = (
+                f"{shape.what} has both {' and '.join(map(repr, present))}" if present else f"{shape.what} is empty"
+            )
+            self.note(node, message, f"write one of {', '.join(shape.needs_one)}")
 
     def _unknown_key(self, location: Location, key: str, shape: Shape) -> None:
         remedy = near(key, shape.known) or f"the keys here are {', '.join(sorted(shape.known))}"
@@ -73,7 +91,8 @@ class Reading:
         if node is None:
             return ()
         if isinstance(node, ListNode):
-            return tuple(text for item in node.items if (text := self.text(item, f"{what}: each item")))
+            items = self.items(node, what)
+            return tuple(text for item in items if (text := self.text(item, f"{what}: each item")))
         text = self.text(node, what)
         return (text,) if text else ()
 
@@ -101,7 +120,7 @@ class Reading:
             )
             self.note(node, f"{what} must be a duration, not {said(node)}", remedy)
             return None
-        seconds = int(found[1]) * _UNITS[found[2]]
+        seconds = int(found[0][:-1]) * _UNITS[found[0][-1]]
         if not 0 < seconds <= _LONGEST:
             self.note(node, f"{what} must be more than nothing and at most 3650d, not {found[0]}", "write such as 15m")
             return None
@@ -142,12 +161,11 @@ class Reading:
         if node is None:
             return None
         remedy = "write a date such as 2026-01-31, or a time with its zone such as 2026-01-31T08:00:00+01:00"
-        found = _MOMENT.fullmatch(text) if text is not None else None
-        if text is None or found is None:
-            self.note(node, f"{what} must be a date or a time, not {said(node)}", remedy)
-            return None
-        if found[1] and not found[2]:
+        if text is not None and _ZONELESS.fullmatch(text):
             self.note(node, f"{what}: the time {text!r} has no zone", f"write {text}Z for UTC")
+            return None
+        if text is None or not _MOMENT.fullmatch(text):
+            self.note(node, f"{what} must be a date or a time, not {said(node)}", remedy)
             return None
         try:
             moment = datetime.fromisoformat(text)

@@ -13,8 +13,7 @@ from soar.playbook.bodies import BodyReader
 from soar.playbook.reading import Reading
 from soar.playbook.source import ListNode, MapNode, Node, ScalarNode
 
-_RESERVED: Final = re.compile(r"then|else|on_failure|finally|guardrail|case[0-9]+")
-"""What history calls the branches of a step: an id of that name would stand for two places at once."""
+_RESERVED: Final = re.compile(keys.RESERVED)
 
 
 class StepReader:
@@ -86,9 +85,6 @@ class StepReader:
         return bodies[0]
 
     def _check_belonging(self, fields: MapNode, running: list[str]) -> None:
-        for key, owners in keys.BELONGS.items():
-            if key in fields.entries and not any(owner in fields.entries for owner in owners):
-                self._misplaced(fields, key, " or ".join(map(repr, owners)))
         beside = next((key for key in running if key != "approval"), None)
         if "undo" in fields.entries and "undo" not in running and "action" not in fields.entries and running:
             self._misplaced(fields, "undo", "'action'")

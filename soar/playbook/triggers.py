@@ -14,7 +14,7 @@ from soar.playbook.detection import read_detection
 from soar.playbook.reading import Reading
 from soar.playbook.source import Node, ScalarNode
 
-_EVENT: Final = re.compile(r"[A-Za-z0-9_*?][A-Za-z0-9_.*?-]{0,99}", re.ASCII)
+_EVENT: Final = re.compile(keys.EVENT, re.ASCII)
 
 
 def read_trigger(reading: Reading, node: Node | None) -> Trigger:

@@ -235,7 +235,7 @@ def test_equal_ids_are_found_at_any_depth() -> None:
         ("{action: a.b, retry: {backoff: linear}}", "4:34: backoff cannot be the text 'linear'; write one of exponential, fixed"),
         ("{action: a.b, retry: {tries: 3}}", "4:25: retry has no key 'tries'; the keys here are attempts, backoff, delay"),
         ("{action: a.b, on_failure: contine}", "4:29: on_failure cannot be the text 'contine'; did you mean 'continue'?"),
-        ("{action: a.b, undo: {}}", "4:23: undo says nothing; write undo: {after: 24h}, or undo: never"),
+        ("{action: a.b, undo: {}}", "4:23: undo says nothing; write keys such as action, after, reset"),
         ("{stop: '{{ alert.title'}", "4:10: stop: unexpected end of template"),
         ("{when: '', stop: a}", "4:10: when: the expression is empty; write a condition, or remove the key"),
         ("{when: '{{ true }}', stop: a}", "4:11: when: this key takes an expression without braces; write true"),
