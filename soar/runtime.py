@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from ipaddress import ip_network
 from typing import Any
 
@@ -15,7 +16,7 @@ from soar.connector.connections import ConnectionSet
 from soar.connector.masking import Masker
 from soar.connector.registry import ConnectorRegistry
 from soar.connector.secrets import SecretResolver
-from soar.engine import Engine, Limits
+from soar.engine import Engine, Guardrails, Limits, listened
 from soar.engine.pinned import PinnedPlaybooks
 from soar.errors import DefinitionError, Problem
 from soar.ingest.kinds import load_kinds
@@ -23,11 +24,12 @@ from soar.ingest.manual import MANUAL, by_hand, execution_id, manual_source
 from soar.ingest.match import Matcher
 from soar.ingest.process import Processor
 from soar.ingest.receive import Intake
+from soar.ingest.ringer import Ringer
 from soar.ingest.source import open_sources
 from soar.model.actor import Actor
 from soar.model.alert import Alert, Match
 from soar.model.playbook import Playbook
-from soar.playbook import Catalog, load_catalog
+from soar.playbook import Catalog, Staff, load_catalog
 from soar.store import Store, engine_lock
 
 
@@ -37,10 +39,13 @@ class LoadedPlaybooks:
 
     catalog: Catalog
     matcher: Matcher
+    events: frozenset[str] = frozenset()
+    """The names of events that some of them name."""
 
     @classmethod
     def of(cls, catalog: Catalog) -> LoadedPlaybooks:
-        return cls(catalog, Matcher(catalog.playbooks.values()))
+        playbooks = catalog.playbooks.values()
+        return cls(catalog, Matcher(playbooks), frozenset(name for book in playbooks for name in listened(book)))
 
     @property
     def digest(self) -> str:
@@ -52,6 +57,10 @@ class LoadedPlaybooks:
 
     def match(self, alert: Alert) -> list[Match]:
         return self.matcher.match(alert)
+
+    def wants(self, name: str) -> bool:
+        """Whether some playbook waits for events of that name, or is opened by them."""
+        return any(fnmatchcase(name, pattern) for pattern in self.events)
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,8 @@ class Definitions:
 
     def catalog(self) -> Catalog:
         """The playbooks of the configured folder, with everything that is wrong with them."""
-        return load_catalog(self.settings.playbooks, self.connections.specs(), list(self.settings.sources))
+        sources, staff = list(self.settings.sources), Staff.of(self.settings)
+        return load_catalog(self.settings.playbooks, self.connections.specs(), sources, staff)
 
     def sound_catalog(self) -> Catalog:
         """The playbooks of the configured folder, when nothing is wrong with them.
@@ -111,8 +121,20 @@ class Runtime:
         for playbook in catalog.playbooks.values():
             self.pinned.keep(playbook)
         execution = self.settings.execution
-        limits = Limits(active=execution.side_by_side, on_failure=execution.on_failure_timeout)
-        self.engine = Engine(store, self.connections, self.pinned, clock, limits)
+        limits = Limits(
+            active=execution.side_by_side, on_failure=execution.on_failure_timeout, timeout=execution.timeout
+        )
+        self.guardrails = Guardrails()
+        self.engine = Engine(
+            store,
+            self.connections,
+            self.pinned,
+            clock,
+            limits,
+            guardrails=self.guardrails,
+            mask=self.masker.mask,
+            wanted=lambda name: self.loaded.wants(name),  # noqa: PLW0108 # the set in use changes
+        )
         kinds = load_kinds([self.settings.connectors])
         sources = open_sources(self.settings, kinds, definitions.secrets.resolve)
         self.processor = Processor(
@@ -124,12 +146,14 @@ class Runtime:
             timeout=self.settings.execution.timeout,
             mask=self.masker.mask,
         )
+        self.ringer = Ringer(store.alerts, store.events, lambda: self.loaded.playbooks, clock, self.processor.wake)
         proxies = [ip_network(network, strict=False) for network in self.settings.trusted_proxies]
         self.intake = Intake(
             sources, store.alerts, clock, self.settings.limits, proxies=proxies, on_kept=self.processor.wake
         )
         self._lock = contextlib.ExitStack()
         self._processing: asyncio.Task[None] | None = None
+        self._ringing: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
 
     @classmethod
@@ -172,6 +196,7 @@ class Runtime:
         await self.keep_versions(self.loaded.catalog)
         await self.engine.start()
         self._processing = asyncio.create_task(self.processor.run())
+        self._ringing = asyncio.create_task(self.ringer.run())
 
     async def reload(self) -> LoadedPlaybooks:
         """Take up the playbooks as their files are now, in one step; executions under way keep their version.
@@ -195,9 +220,10 @@ class Runtime:
 
     async def stop(self) -> None:
         """Let open calls end, give the rest back to the queue, and close everything."""
-        if self._processing is not None:
-            self._processing.cancel()
-            await asyncio.gather(self._processing, return_exceptions=True)
+        for task in (self._ringing, self._processing):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         await self.engine.stop(self.settings.execution.stop_grace)
         await self.connections.close()
         await self.store.close()

@@ -1,5 +1,7 @@
 """The engine: a pure interpreter that says what is next, and a shell that does it and writes it down."""
 
+from soar.engine.clearance import Guardrails
+from soar.engine.places import listened
 from soar.engine.worker import Engine, Limits
 
-__all__ = ["Engine", "Limits"]
+__all__ = ["Engine", "Guardrails", "Limits", "listened"]

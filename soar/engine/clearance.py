@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from soar.clock import Millis
 from soar.engine.round import Given, Run
+from soar.engine.stops import StopSwitches
 from soar.model.action import ActionSpec, Connections, Prepared
 from soar.model.execution import Execution, Fact
 from soar.model.policy import Demand, Judgement, PolicyView, Proposal
@@ -27,21 +28,6 @@ class Cleared:
 
     reserves: tuple[Reserve, ...] = ()
     judgement: Judgement | None = None
-
-
-class Stops(Protocol):
-    """The stop switches as they stand."""
-
-    def reason(self, connection: str, playbook: str | None) -> str | None:
-        """Why calls through that connection (of that playbook) are held; None when they are not."""
-        ...
-
-
-class NoStops:
-    """No switch is set."""
-
-    def reason(self, connection: str, playbook: str | None) -> str | None:  # noqa: ARG002
-        return None
 
 
 class NoPolicy:
@@ -64,7 +50,7 @@ class Guardrails:
     """Everything below the playbooks that can hold a call back."""
 
     policy: PolicyView = field(default_factory=NoPolicy)
-    stops: Stops = field(default_factory=NoStops)
+    stops: StopSwitches = field(default_factory=StopSwitches)
 
 
 class Clearance:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from soar.model.playbook import Block, Choice, ForEach, Parallel, Playbook, Step, Switch, While
+from soar.model.playbook import Block, Choice, ForEach, Parallel, Playbook, Step, Switch, WaitEvent, While
 
 TURN: Final = re.compile(r"\[(\d+|\*)\]$|#(\d+|\*)$")
 """The turn at the end of a path's segment: an item's place from 0, or a turn's number from 1."""
@@ -68,6 +68,12 @@ def everywhere(playbook: Playbook) -> Iterator[tuple[Step, str]]:
 def patterns(playbook: Playbook) -> dict[str, str]:
     """Path by step id, loops standing for any turn."""
     return {step.id: path for step, path in everywhere(playbook) if step.id is not None}
+
+
+def listened(playbook: Playbook) -> frozenset[str]:
+    """The names of events that it is opened by or waits for; they may hold wildcards."""
+    names = {step.body.event for step, _ in everywhere(playbook) if isinstance(step.body, WaitEvent)}
+    return frozenset(names | ({playbook.trigger.event} if playbook.trigger.event else set()))
 
 
 def any_turn(path: str) -> str:

@@ -136,9 +136,7 @@ def _check_complete(playbook: Playbook, path: str, known: set[str], step: str) -
         top = "/" not in place
         if top and not path.startswith(f"{place}/") and place not in known and not _inside(place, known):
             name = one.id or place
-            raise Conflict(
-                f"the step {name!r} stands before {step!r} and has no result; begin at {name!r} or earlier"
-            )
+            raise Conflict(f"the step {name!r} stands before {step!r} and has no result; begin at {name!r} or earlier")
 
 
 def _inside(place: str, known: set[str]) -> bool:

@@ -131,6 +131,7 @@ class Engine:
 
     async def start(self) -> None:
         """Take over what a dead process left running, take up what is ready, and start the bells."""
+        await self._guardrails.stops.refresh(self._store)
         await self.take_over()
         await self.scan()
         scheduler = AsyncIOScheduler(timezone=UTC)
@@ -334,6 +335,8 @@ class Engine:
                 activation.poke()
             elif execution_id in self._queued:
                 self._signalled.add(execution_id)
+        if await self._guardrails.stops.refresh(self._store):
+            await self.released()
         await self.scan()
         await self._set_bell()
 
@@ -348,6 +351,8 @@ class Engine:
 
     async def _sweep(self) -> None:
         with contextlib.suppress(StoreError):
+            await self._store.executions.free_slots()
+            await self._store.audit.seal()
             await self.scan()
 
     async def _set_bell(self) -> None:

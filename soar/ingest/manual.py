@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
 
-from soar.clock import Millis
+from soar.clock import Millis, rfc3339
 from soar.errors import NormalizeFailed
 from soar.ids import derived_id, new_id
 from soar.ingest.body import write_json
@@ -17,6 +17,9 @@ from soar.ingest.signature import Evidence
 from soar.ingest.source import RESERVED, Source, make_source
 from soar.model.actor import Actor
 from soar.model.alert import RawAlert
+from soar.model.execution import ExecutionMode
+from soar.model.playbook import Playbook
+from soar.store.units import Event
 
 MANUAL: Final = RESERVED
 
@@ -27,6 +30,8 @@ class ManualRun:
 
     playbook_id: str
     actor: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    mode: ExecutionMode = "live"
 
 
 class _NeverByWebhook:
@@ -43,11 +48,56 @@ def manual_source(kinds: Mapping[str, SourceKind]) -> Source:
     return make_source(MANUAL, kinds["generic"], _NeverByWebhook())
 
 
-def by_hand(playbook_id: str, alert: Mapping[str, Any], actor: Actor, now: Millis) -> RawAlert:
+def by_hand(
+    playbook_id: str,
+    alert: Mapping[str, Any],
+    actor: Actor,
+    now: Millis,
+    inputs: Mapping[str, Any] | None = None,
+    mode: ExecutionMode = "live",
+) -> RawAlert:
     """The raw alert of a run by hand: never a duplicate, for a person asked for it."""
     alert_id = new_id()
-    asked = {"playbook": playbook_id, "actor": str(actor)}
+    asked = {"playbook": playbook_id, "actor": str(actor), "inputs": dict(inputs or {}), "mode": mode}
     return RawAlert(alert_id, MANUAL, f"run:{alert_id}", now, write_json(dict(alert)), orjson.dumps(asked))
+
+
+def firing(playbook: Playbook, fire_at: Millis, missed: int, now: Millis) -> RawAlert:
+    """The raw alert of one firing of a schedule: unique by playbook and fire time, whoever rings (J07, C09)."""
+    at = rfc3339(fire_at)
+    name = playbook.name or playbook.id
+    alert = {"title": f"Scheduled: {name}", "rule_name": playbook.id, "occurred_at": at, "missed_firings": missed}
+    asked = {"playbook": playbook.id, "actor": "timer:schedule"}
+    key = f"schedule:{playbook.id}:{at}"
+    return RawAlert(derived_id(MANUAL, key), MANUAL, key, now, write_json(alert), orjson.dumps(asked))
+
+
+def of_event(event: Event, now: Millis) -> RawAlert:
+    """The raw alert of an event: unique by the event, whoever reads it first."""
+    alert = {**dict(event.data), "title": event.name, "rule_name": event.name, "occurred_at": rfc3339(event.at)}
+    told = {"event": event.name, "hops": event.hops + 1}
+    key = f"event:{event.id}"
+    return RawAlert(derived_id(MANUAL, key), MANUAL, key, now, write_json(alert), orjson.dumps(told))
+
+
+def event_of(raw: RawAlert) -> str | None:
+    """The name of the event it tells of; None when it tells of none."""
+    name = _envelope(raw).get("event")
+    return name if isinstance(name, str) else None
+
+
+def hops_of(raw: RawAlert) -> int:
+    """How many executions led to it."""
+    hops = _envelope(raw).get("hops", 0)
+    return hops if isinstance(hops, int) else 0
+
+
+def _envelope(raw: RawAlert) -> dict[str, Any]:
+    try:
+        told = orjson.loads(raw.envelope) if raw.envelope else {}
+    except orjson.JSONDecodeError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def execution_id(raw: RawAlert, playbook_id: str) -> str:
@@ -63,6 +113,6 @@ def run_of(raw: RawAlert) -> ManualRun:
     """
     try:
         asked = orjson.loads(raw.envelope or b"")
-        return ManualRun(asked["playbook"], asked["actor"])
+        return ManualRun(asked["playbook"], asked["actor"], asked.get("inputs", {}), asked.get("mode", "live"))
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise NormalizeFailed("the alert was given by hand, and does not say for which playbook") from None

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any, Final, Protocol, TypeAlias
 
 from soar.clock import Clock
 from soar.errors import Conflict, NormalizeFailed, NotFound, StoreError, StoreUnavailable
-from soar.ids import derived_id
-from soar.ingest.manual import MANUAL, run_of
+from soar.ingest.manual import MANUAL, event_of, hops_of, run_of
 from soar.ingest.normalize import normalize
+from soar.ingest.opening import NotOpened, Opened, Request, execution_of, weighed
 from soar.ingest.source import Source
 from soar.model.alert import Alert, Match, RawAlert
 from soar.model.execution import Execution
@@ -144,14 +146,10 @@ class Processor:
             )
         alert = normalize(source, raw, self._mask)
         if raw.source == MANUAL:
-            return self._opening_by_hand(raw, alert, loaded)
-        matches = loaded.match(alert)
-        executions = [
-            self._execution(alert, loaded.playbooks[match.playbook_id], f"source:{alert.source}")
-            for match in matches
-            if match.outcome == "matched"
-        ]
-        return Opening(alert, matches, executions, loaded.digest)
+            told = event_of(raw)
+            return self._opening_of_event(raw, alert, loaded) if told else self._opening_by_hand(raw, alert, loaded)
+        matches = weighed(loaded.match(alert), loaded.playbooks, self._clock.now())
+        return self._opened(alert, matches, loaded, Request(f"source:{alert.source}", hops_of(raw)))
 
     def _opening_by_hand(self, raw: RawAlert, alert: Alert, loaded: Loaded) -> Opening:
         """The one playbook that was asked for, whatever its trigger says."""
@@ -160,24 +158,35 @@ class Processor:
         if playbook is None:
             raise NormalizeFailed(f"the playbook '{run.playbook_id}' is no longer loaded; run it again once it is")
         match = Match(playbook.id, playbook.digest, "matched", {"run_by": run.actor})
-        return Opening(alert, [match], [self._execution(alert, playbook, run.actor)], loaded.digest)
+        return self._opened(alert, [match], loaded, Request(run.actor, hops_of(raw), run.inputs, run.mode))
 
-    def _execution(self, alert: Alert, playbook: Playbook, actor: str) -> Execution:
+    def _opening_of_event(self, raw: RawAlert, alert: Alert, loaded: Loaded) -> Opening:
+        """An event opens the playbooks that listen to its name, and no others."""
+        name = event_of(raw) or ""
+        listening = [(book, book.trigger.event) for book in loaded.playbooks.values() if book.trigger.event is not None]
+        matches = [
+            Match(book.id, book.digest, "matched", {"event": name})
+            for book, pattern in sorted(listening, key=lambda one: one[0].id)
+            if fnmatchcase(name, pattern)
+        ]
+        matches = weighed(matches, loaded.playbooks, self._clock.now())
+        return self._opened(alert, matches, loaded, Request(f"event:{name}", hops_of(raw)))
+
+    def _opened(self, alert: Alert, matches: Sequence[Match], loaded: Loaded, asked: Request) -> Opening:
+        """The executions of the matches; one that cannot be put together is an error of its match, and counted."""
+        told: list[Match] = []
+        opened: list[Opened] = []
         now = self._clock.now()
-        limit = self._timeout if playbook.timeout is None else playbook.timeout
-        return Execution(
-            id=derived_id(alert.id, playbook.id),
-            kind="run",
-            playbook_id=playbook.id,
-            playbook_digest=playbook.digest,
-            state="queued",
-            epoch=0,
-            opened_at=now,
-            deadline_at=now + round(limit * 1000),
-            alert_id=alert.id,
-            severity_id=alert.severity_id,
-            actor=actor,
-        )
+        for match in matches:
+            if match.outcome == "matched":
+                playbook = loaded.playbooks[match.playbook_id]
+                try:
+                    opened.append(execution_of(alert, playbook, loaded.playbooks, asked, now, self._timeout))
+                except NotOpened as error:
+                    match = replace(match, outcome="error", trace={"error": str(error), **match.trace})  # noqa: PLW2901
+            told.append(match)
+        when_full = {one.execution.id: one.when_full for one in opened if one.when_full is not None}
+        return Opening(alert, told, [one.execution for one in opened], loaded.digest, when_full)
 
     async def _open(self, openings: Sequence[Opening]) -> None:
         try:

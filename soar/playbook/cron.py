@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 _MONTHS: Final = {
@@ -37,6 +38,30 @@ def cron_fault(text: str) -> Fault | None:
     if words[-1] == "*" and not any(min(meant["day of month"]) <= _LONGEST_MONTHS[month] for month in meant["month"]):
         return f"{text!r} names a day that no month has, and never fires", _EXAMPLE
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """What the fields of a sound expression stand for; Sunday is 0."""
+
+    seconds: frozenset[int]
+    minutes: frozenset[int]
+    hours: frozenset[int]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+    either_day: bool
+    """Both the day of the month and that of the week are given: either may hold, as cron has it."""
+
+
+def read_cron(text: str) -> Cron:
+    """The sets of an expression in which `cron_fault` found nothing."""
+    words = text.lower().split()
+    given = words if len(words) == 6 else ["0", *words]
+    sets = [_values(word, low, high, names) for word, (_, low, high, names) in zip(given, _FIELDS, strict=True)]
+    seconds, minutes, hours, days, months, weekdays = (frozenset(one) for one in sets if isinstance(one, set))
+    either = not given[3].startswith("*") and not given[5].startswith("*")
+    return Cron(seconds, minutes, hours, days, months, frozenset(day % 7 for day in weekdays), either)
 
 
 def _values(word: str, low: int, high: int, names: dict[str, int]) -> set[int] | str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
-from soar.clock import Millis
+from soar.clock import Millis, as_millis
 from soar.errors import Conflict, NotFound
 from soar.model.alert import Alert, KeptAlert, Match, RawAlert
 from soar.model.severity import RANKS
@@ -186,7 +187,15 @@ class Alerts:
         """Totals since the database was made."""
         sql = "SELECT name, value FROM counters"
         found: Mapping[str, int] = await self._reader.run(lambda db: dict(db.execute(sql).fetchall()))
-        return AlertCounts(**found)
+        return AlertCounts(**{name: number for name, number in found.items() if name != "events read"})
+
+    async def latest_firing(self, playbook_id: str) -> Millis | None:
+        """When the schedule of that playbook was last rung, or would have been had it not been disabled."""
+        prefix = f"schedule:{playbook_id}:"
+        sql = "SELECT max(dedupe_key) FROM alerts WHERE source = 'manual' AND dedupe_key >= ? AND dedupe_key < ?"
+        row = await self._reader.run(lambda db: db.execute(sql, (prefix, f"{prefix}~")).fetchone())
+        key: str | None = row[0]
+        return None if key is None else as_millis(datetime.fromisoformat(key.removeprefix(prefix)))
 
 
 def listed(filters: AlertFilter) -> Listing:

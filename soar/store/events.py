@@ -35,11 +35,19 @@ class Events:
         asked = (after, opened_at, _glob(name), limit)
         return await self._reader.run(lambda db: [_event(row) for row in db.execute(sql, asked)])
 
-    async def latest(self) -> int:
-        """The place of the newest; 0 when there is none."""
-        sql = "SELECT coalesce(max(seq), 0) FROM events"
-        newest: int = await self._reader.run(lambda db: db.execute(sql).fetchone()[0])
-        return newest
+    async def read_up_to(self) -> int:
+        """The place up to which events were turned into alerts."""
+        sql = "SELECT value FROM counters WHERE name = 'events read'"
+        row = await self._reader.run(lambda db: db.execute(sql).fetchone())
+        return 0 if row is None else int(row[0])
+
+    async def reading_is_at(self, seq: int) -> None:
+        """They were turned into alerts up to that place; it never goes back."""
+        sql = (
+            "INSERT INTO counters (name, value) VALUES ('events read', ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"
+        )
+        await self._writer.run(lambda db: db.execute(sql, (seq,)).rowcount)
 
     async def prune(self, before: Millis, limit: int = 1_000) -> int:
         """Forget old ones, some at a time."""

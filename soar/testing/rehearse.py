@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import operator
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from soar.engine import view
 from soar.errors import Location
+from soar.ids import derived_id
 from soar.ingest.match import explain
 from soar.model.action import ActionSpec
+from soar.model.approval import Vote
 from soar.model.execution import Execution
 from soar.model.playbook import Playbook
+from soar.playbook import fitted, reachable
+from soar.store.pages import ContainmentFilter
+from soar.store.units import Event
 from soar.testing.connections import Answer, FakeConnections, Prepare
 from soar.testing.stage import Stage, given_alert, stage
-from soar.testing.suite import Expectation, Mock, Suite, TestCase
+from soar.testing.suite import Ballot, Expectation, GivenEvent, Mock, Suite, TestCase
 
 _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "lte": operator.le,
@@ -55,14 +61,25 @@ class CaseResult:
 
 
 async def run_suite(
-    suite: Suite, playbook: Playbook, specs: Mapping[str, ActionSpec], prepare: Prepare | None = None
+    suite: Suite,
+    playbook: Playbook,
+    specs: Mapping[str, ActionSpec],
+    prepare: Prepare | None = None,
+    others: Mapping[str, Playbook] | None = None,
 ) -> list[CaseResult]:
-    """Run every test of one playbook, each on a database of its own that is gone afterwards."""
-    return [await _run(case, playbook, specs, prepare) for case in suite.cases]
+    """Run every test of one playbook, each on a database of its own that is gone afterwards.
+
+    `others` are the playbooks that it may call.
+    """
+    return [await _run(case, playbook, specs, prepare, others or {}) for case in suite.cases]
 
 
 async def _run(
-    case: TestCase, playbook: Playbook, specs: Mapping[str, ActionSpec], prepare: Prepare | None
+    case: TestCase,
+    playbook: Playbook,
+    specs: Mapping[str, ActionSpec],
+    prepare: Prepare | None,
+    others: Mapping[str, Playbook],
 ) -> CaseResult:
     connections = FakeConnections(dict(specs), prepare)
     unknown = [name for name in case.mocks if name not in specs and not _is_undo(name, specs)]
@@ -76,8 +93,9 @@ async def _run(
         return CaseResult(playbook.id, case.name, case.location, (unmatched,))
     with tempfile.TemporaryDirectory(prefix="soar-test-") as folder:
         async with stage(Path(folder), connections) as world:
-            execution = await _play(world, case, playbook)
-            found = await _differences(world, case.expect, playbook, execution)
+            box = BallotBox(world, case.approvals)
+            execution = await _play(world, case, playbook, others, box)
+            found = box.differences() + await _differences(world, case.expect, playbook, execution)
     return CaseResult(playbook.id, case.name, case.location, tuple(found))
 
 
@@ -114,17 +132,86 @@ def _unmatched(case: TestCase, playbook: Playbook) -> Difference | None:
     return Difference("the trigger", "fires on this alert", f"{match.outcome}: {match.trace}")
 
 
-async def _play(world: Stage, case: TestCase, playbook: Playbook) -> Execution:
+async def _play(
+    world: Stage, case: TestCase, playbook: Playbook, others: Mapping[str, Playbook], box: BallotBox
+) -> Execution:
     start = world.clock.now()
-    execution = await world.open(playbook, case.alert)
-    if case.restart_at is not None:
-        await world.run(until=start + round(case.restart_at * 1000))
-        await world.restart()
+    world.between = box.answer
+    for other in others.values():
+        await world.keep(other)
+    inputs = fitted(playbook.inputs, case.inputs)
+    pins = {name: others[name].digest for name in sorted(reachable(others, playbook.id)) if name in others}
+    execution = await world.open(playbook, case.alert, inputs=inputs, mode=case.mode, pins=pins)
+    for after, happen in sorted(_happenings(world, case, execution), key=lambda one: one[0]):
+        await world.run(until=start + round(after * 1000))
+        await happen()
     ended = await world.finish(execution)
     if case.advance is not None:
         await world.run(until=start + round(case.advance * 1000))
         ended = await world.store.executions.get(execution.id)
     return ended
+
+
+def _happenings(
+    world: Stage, case: TestCase, execution: Execution
+) -> Iterator[tuple[float, Callable[[], Awaitable[None]]]]:
+    """What happens to the execution from outside, and when."""
+    if case.restart_at is not None:
+        yield case.restart_at, world.restart
+    if case.cancel_at is not None:
+        told = {"by": "person:test-1", "reason": "the test cancels it", "undo": case.cancel_undo}
+        yield case.cancel_at, partial(_tell, world, execution, told)
+    for event in case.events:
+        yield event.after, partial(_happen, world, event)
+
+
+async def _tell(world: Stage, execution: Execution, told: Mapping[str, Any]) -> None:
+    await world.store.executions.tell(execution.id, "cancel", told, world.clock.now())
+
+
+async def _happen(world: Stage, given: GivenEvent) -> None:
+    now = world.clock.now()
+    await world.store.events.add([Event(derived_id("test", given.name, now), given.name, given.data, now)])
+
+
+class BallotBox:
+    """Answers requests as a test says, one answer for each stage."""
+
+    def __init__(self, world: Stage, ballots: Mapping[str, tuple[Ballot, ...]]) -> None:
+        self._world = world
+        self._ballots = {path: list(given) for path, given in ballots.items()}
+        self._passed: set[tuple[str, int]] = set()
+        self._unanswered: dict[str, str] = {}
+
+    async def answer(self) -> bool:
+        """Answer what is asked now; True when somebody voted."""
+        voted = False
+        for approval in (await self._world.store.approvals.page("open")).items:
+            place = (approval.id, approval.stage)
+            if place in self._passed:
+                continue
+            left = self._ballots.get(approval.path)
+            if not left:
+                self._passed.add(place)
+                self._unanswered.setdefault(approval.path, approval.message)
+                continue
+            ballot = left.pop(0)
+            if ballot.word == "no_answer":
+                self._passed.add(place)
+                continue
+            by = ballot.by or f"test-{len(approval.votes) + 1}"
+            now = self._world.clock.now()
+            vote = Vote(by, ballot.word, now, "test", "said by the test")
+            await self._world.store.approvals.vote(approval.id, vote, now)
+            voted = True
+        return voted
+
+    def differences(self) -> list[Difference]:
+        """Requests that the test says nothing about."""
+        return [
+            Difference(f"approvals.{path}", "an answer: approve, deny or no_answer", f"none for {message!r}")
+            for path, message in self._unanswered.items()
+        ]
 
 
 async def _differences(world: Stage, expect: Expectation, playbook: Playbook, execution: Execution) -> list[Difference]:
@@ -144,6 +231,14 @@ async def _differences(world: Stage, expect: Expectation, playbook: Playbook, ex
     states = {step.path: step.status for step in steps} | {step.path.rpartition("/")[2]: step.status for step in steps}
     for name, status in expect.steps.items():
         hold(f"steps.{name}", status, states.get(name, "not_run"))
+    if expect.outputs is not None:
+        hold("outputs", expect.outputs, dict(execution.outputs or {}))
+    for target, state in expect.containments.items():
+        page = await world.store.containments.page(ContainmentFilter(target=target))
+        hold(f"containments.{target}", state, page.items[0].state if page.items else "none")
+    asked = {one.path: one.state for one in await world.store.approvals.of(execution.id)}
+    for path, state in expect.approvals.items():
+        hold(f"approvals.{path}", state, asked.get(path, "not asked"))
     found += _calls(world, expect)
     took = ((execution.finished_at or world.clock.now()) - execution.opened_at) / 1000
     for relation, seconds in expect.elapsed.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,11 @@ from soar.testing.connections import FakeConnections
 _WEEK = 7 * 86_400.0
 
 
+async def nothing() -> bool:
+    """Nobody does anything."""
+    return False
+
+
 class Stage:
     """One engine that can be stopped like a crash and started again."""
 
@@ -33,6 +38,8 @@ class Stage:
         self.clock = clock
         connections.clock = clock
         self._alerts = 0
+        self.between: Callable[[], Awaitable[bool]] = nothing
+        """What people do when nothing more happens by itself; True when somebody did something."""
         self.engine = self._new_engine()
 
     def _new_engine(self) -> Engine:
@@ -61,17 +68,23 @@ class Stage:
             priority=playbook.priority,
             **more,
         )
-        kept = (playbook.id, playbook.digest, playbook.location.file, playbook.source)
-        await self.store.playbooks.keep([kept], playbook.digest)
+        await self.keep(playbook)
         opening = Opening(given, [Match(playbook.id, playbook.digest, "matched")], [execution], playbook.digest)
         await self.store.alerts.keep([RawAlert(identity, "test", identity, now, b"{}")])
         await self.store.alerts.open([opening])
         return execution
 
+    async def keep(self, playbook: Playbook) -> None:
+        """Keep a version, for executions that are pinned to it."""
+        kept = (playbook.id, playbook.digest, playbook.location.file, playbook.source)
+        await self.store.playbooks.keep([kept], playbook.digest)
+
     async def run(self, until: Millis | None = None) -> None:
         """Let everything happen that happens by itself, up to that instant; to the end when none is given."""
         while True:
             await self._work()
+            if await self.between():
+                continue
             due = await self.engine.next_due()
             if due is None or (until is not None and due > until):
                 break
@@ -84,6 +97,8 @@ class Stage:
         """Let time pass until this execution rests for good, or only a person can move it."""
         while True:
             await self._work()
+            if await self.between():
+                continue
             stands = await self.store.executions.get(execution.id)
             due = await self.engine.next_due()
             person = stands.awaiting == "person" and (due is None or due >= stands.deadline_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -10,25 +10,37 @@ from typing import Any, Final, Literal
 from soar.errors import Location, PlaybookError, Problem
 from soar.model.alert import ALERT_FIELDS
 from soar.model.severity import SEVERITIES
-from soar.playbook.reading import Later, Reading, Shape
+from soar.playbook.keys import Key, Shape
+from soar.playbook.reading import Reading
 from soar.playbook.source import ListNode, MapNode, Node, ScalarNode, plain_data, read_source
 
-_APPROVALS: Final = Later("test a gate that is not there", "remove it; approvals come with a later version")
-_FILE: Final = Shape("a test file", ("playbook", "tests"), ("playbook", "tests"))
-_CASE: Final = Shape(
+
+def _shape(what: str, known: Iterable[str], needed: tuple[str, ...] = ()) -> Shape:
+    return Shape(what, {name: Key("value", "") for name in known}, needed)
+
+
+_FILE: Final = _shape("a test file", ("playbook", "tests"), ("playbook", "tests"))
+_CASE: Final = _shape(
     "a test",
-    ("name", "alert", "mocks", "expect", "advance", "restart_at"),
+    ("name", "alert", "mocks", "expect", "advance", "restart_at", "approvals", "inputs", "mode", "cancel_at", "events"),
     ("name", "alert", "expect"),
-    {"approvals": _APPROVALS},
 )
-_MOCK: Final = Shape("a mock", ("output", "error", "message", "happened", "retry_after"))
-_ERROR: Final = Shape("an error", ("kind", "message"), ("kind",))
+_CANCEL: Final = _shape("cancel_at", ("after", "undo"), ("after",))
+_EVENT: Final = _shape("an event", ("at", "name", "data"), ("at", "name"))
+_VOTE: Final = _shape("a vote", ("decision", "by"), ("decision",))
+_WORDS: Final = ("approve", "deny", "no_answer")
+_MODES: Final = ("live", "shadow", "dry_run")
+_MOCK: Final = _shape("a mock", ("output", "error", "message", "happened", "retry_after"))
+_ERROR: Final = _shape("an error", ("kind", "message"), ("kind",))
 _KINDS: Final = ("unavailable", "refused", "unknown", "timeout")
 _LISTS: Final = ("called", "not_called", "calls_in_order")
 _ELAPSED: Final = ("elapsed|lte", "elapsed|lt", "elapsed|gte", "elapsed|gt")
-_EXPECT: Final = Shape("expect", ("status", "error", "message", "steps", "sent", *_LISTS, *_ELAPSED))
-_STATES: Final = ("succeeded", "failed", "parked")
-_STEP_STATES: Final = ("succeeded", "failed", "skipped", "outcome_unknown", "not_run")
+_MAPS: Final = ("steps", "sent", "outputs", "containments", "approvals")
+_EXPECT: Final = _shape("expect", ("status", "error", "message", *_MAPS, *_LISTS, *_ELAPSED))
+_STATES: Final = ("succeeded", "failed", "cancelled", "skipped", "parked")
+_STEP_STATES: Final = (
+    "succeeded", "failed", "skipped", "rejected", "cancelled", "outcome_unknown", "waiting", "not_run",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,28 @@ class Expectation:
     calls_in_order: tuple[str, ...] = ()
     elapsed: Mapping[str, float] = field(default_factory=dict)
     """`lte`, `lt`, `gte`, `gt` -> seconds."""
+    outputs: Mapping[str, Any] | None = None
+    containments: Mapping[str, str] = field(default_factory=dict)
+    """Target -> state."""
+    approvals: Mapping[str, str] = field(default_factory=dict)
+    """Path of what asked -> how it was settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """What one stage of a request is answered with."""
+
+    word: Literal["approve", "deny", "no_answer"]
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenEvent:
+    """An event that comes while the test runs."""
+
+    after: float
+    name: str
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +107,13 @@ class TestCase:
     """Seconds of fake time to let pass from the start, beyond the end of the execution."""
     restart_at: float | None = None
     """Seconds from the start after which the engine is stopped and started again."""
+    approvals: Mapping[str, tuple[Ballot, ...]] = field(default_factory=dict)
+    """By path of what asks (the guarded step, or `<step>/guardrail`): an answer for each stage."""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    mode: Literal["live", "shadow", "dry_run"] = "live"
+    cancel_at: float | None = None
+    cancel_undo: bool = False
+    events: tuple[GivenEvent, ...] = ()
 
     __test__ = False
 
@@ -120,7 +161,15 @@ def _case(reading: Reading, node: Node) -> TestCase:
     root = reading.fields(node, _CASE)
     if root is None:
         return TestCase("", {}, Expectation(), node.location)
+    cancel_at, cancel_undo = _cancel(reading, root.get("cancel_at"))
+    mode: Any = reading.choice(root.get("mode"), "mode", _MODES)
     return TestCase(
+        approvals=_ballots(reading, root.get("approvals")),
+        inputs={name: plain_data(node) for name, node in _entries(reading, root.get("inputs"), "inputs")},
+        mode=mode or "live",
+        cancel_at=cancel_at,
+        cancel_undo=cancel_undo,
+        events=_events(reading, root.get("events")),
         name=reading.text(root.get("name"), "name") or "",
         alert=_alert(reading, root.get("alert")),
         expect=_expect(reading, root.get("expect")),
@@ -131,8 +180,50 @@ def _case(reading: Reading, node: Node) -> TestCase:
     )
 
 
+def _cancel(reading: Reading, node: Node | None) -> tuple[float | None, bool]:
+    """`cancel_at: 10m`, or `{after: 10m, undo: true}`."""
+    if not isinstance(node, MapNode):
+        return reading.duration(node, "cancel_at"), False
+    root = reading.fields(node, _CANCEL)
+    if root is None:
+        return None, False
+    return reading.duration(root.get("after"), "cancel_at.after"), reading.flag(root.get("undo"), "undo") or False
+
+
+def _ballots(reading: Reading, node: Node | None) -> Mapping[str, tuple[Ballot, ...]]:
+    found: dict[str, tuple[Ballot, ...]] = {}
+    for path, value in _entries(reading, node, "approvals"):
+        answers = value.items if isinstance(value, ListNode) else (value,)
+        found[path] = tuple(_ballot(reading, answer) for answer in answers)
+    return found
+
+
+def _ballot(reading: Reading, node: Node) -> Ballot:
+    by: str | None = None
+    word: Node | None = node
+    if isinstance(node, MapNode):
+        root = reading.fields(node, _VOTE)
+        word = root.get("decision") if root else None
+        by = reading.text(root.get("by"), "by") if root else None
+    chosen: Any = reading.choice(word, "an answer", _WORDS)
+    return Ballot(chosen or "no_answer", by)
+
+
+def _events(reading: Reading, node: Node | None) -> tuple[GivenEvent, ...]:
+    found = []
+    for item in reading.items(node, "events") if node is not None else ():
+        root = reading.fields(item, _EVENT)
+        if root is not None:
+            data = root.get("data")
+            given = plain_data(data) if data is not None else {}
+            after = reading.duration(root.get("at"), "at") or 0.0
+            name = reading.text(root.get("name"), "name") or ""
+            found.append(GivenEvent(after, name, given if isinstance(given, dict) else {}))
+    return tuple(found)
+
+
 def _alert(reading: Reading, node: Node | None) -> Mapping[str, Any]:
-    root = reading.fields(node, Shape("an alert", sorted(ALERT_FIELDS)))
+    root = reading.fields(node, _shape("an alert", sorted(ALERT_FIELDS)))
     if root is None:
         return {}
     reading.choice(root.get("severity"), "severity", SEVERITIES)
@@ -158,7 +249,18 @@ def _expect(reading: Reading, node: Node | None) -> Expectation:
         not_called=reading.texts(root.get("not_called"), "not_called"),
         calls_in_order=reading.texts(root.get("calls_in_order"), "calls_in_order"),
         elapsed=elapsed,
+        outputs=_data(reading, root.get("outputs"), "outputs") if root.get("outputs") is not None else None,
+        containments=_texts(reading, root.get("containments"), "containments"),
+        approvals=_texts(reading, root.get("approvals"), "approvals"),
     )
+
+
+def _data(reading: Reading, node: Node | None, what: str) -> Mapping[str, Any]:
+    return {name: plain_data(value) for name, value in _entries(reading, node, what)}
+
+
+def _texts(reading: Reading, node: Node | None, what: str) -> Mapping[str, str]:
+    return {name: reading.text(value, f"{what}.{name}") or "" for name, value in _entries(reading, node, what)}
 
 
 def _steps(reading: Reading, node: Node | None) -> Mapping[str, str]:

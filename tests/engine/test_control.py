@@ -60,7 +60,8 @@ async def test_s10_a_second_cancel_cuts_finally_too(world: Stage) -> None:
 
 
 async def test_s34_a_cancel_with_undo_lifts_what_is_held(world: Stage, connections: FakeConnections) -> None:
-    steps = "- {id: b, action: gateway.block_ip, with: {ip: 203.0.113.9}, undo: {after: 24h}}\n- {id: w, wait: {for: 1h}}"
+    block = "- {id: b, action: gateway.block_ip, with: {ip: 203.0.113.9}, undo: {after: 24h}}"
+    steps = f"{block}\n- {{id: w, wait: {{for: 1h}}}}"
     execution = await opened(world, steps)
     await tell(world, execution, "cancel", undo=True)
     ended = await world.finish(execution)
@@ -161,7 +162,8 @@ async def test_k04_cancelled_right_after_the_start_a_hundred_times(world: Stage,
 
 @pytest.mark.parametrize("restart", [False, True])
 async def test_c01_a_timeout_counts_across_a_restart(world: Stage, connections: FakeConnections, restart: bool) -> None:
-    steps = "- {id: w, timeout: 1m, wait: {for: 1h}, on_failure: [{id: h, action: api.call, with: {text: '{{ error.kind }}'}}]}"
+    handler = "{id: h, action: api.call, with: {text: '{{ error.kind }}'}}"
+    steps = f"- {{id: w, timeout: 1m, wait: {{for: 1h}}, on_failure: [{handler}]}}"
     execution = await opened(world, steps)
     if restart:
         await world.restart()

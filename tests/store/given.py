@@ -62,7 +62,9 @@ def undo_call(key: str, result: dict[str, Any] | None = None) -> UndoCall:
     return UndoCall("gateway.block_ip", {"ip": "192.0.2.1"}, key, result, "gateway.unblock_ip")
 
 
-def apply(execution_id: str, path: str = "block", *, attempt: int = 1, **fields: Any) -> Apply:
+def apply(
+    execution_id: str, path: str = "block", *, attempt: int = 1, undo_after: float | None = 60.0, **fields: Any
+) -> Apply:
     one = Apply(
         containment_id=derived_id(execution_id, path, attempt),
         hold_id=derived_id(execution_id, path),
@@ -71,7 +73,7 @@ def apply(execution_id: str, path: str = "block", *, attempt: int = 1, **fields:
         target="192.0.2.1",
         action="gateway.block_ip",
         path=path,
-        undo_after=(60.0,),
+        undo_after=() if undo_after is None else (undo_after,),
         undo=undo_call(derived_id(execution_id, path)),
         playbook_id="contain",
         alert_id=None,

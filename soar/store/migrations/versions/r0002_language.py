@@ -38,32 +38,50 @@ _COLUMNS: Final = {
     "tokens": ("person TEXT",),
 }
 _TABLES: Final = (
-    ("CREATE TABLE approvals ( seq INTEGER NOT NULL, id TEXT NOT NULL, execution_id TEXT NOT NULL, path "
-    "TEXT NOT NULL, round INTEGER NOT NULL, state TEXT NOT NULL, message TEXT NOT NULL, shown TEXT NOT "
-    "NULL, digest TEXT NOT NULL, approvers TEXT NOT NULL, requester TEXT NOT NULL, asked_at BIGINT NOT "
-    "NULL, stages TEXT NOT NULL, playbook_id TEXT NOT NULL, author TEXT, stage INTEGER NOT NULL, due_at "
-    "BIGINT, on_timeout TEXT NOT NULL, remind FLOAT, settled_at BIGINT, settled_by TEXT, reason TEXT, "
-    "PRIMARY KEY (seq), UNIQUE (id) )"),
+    (
+        "CREATE TABLE approvals ( seq INTEGER NOT NULL, id TEXT NOT NULL, execution_id TEXT NOT NULL, path "
+        "TEXT NOT NULL, round INTEGER NOT NULL, state TEXT NOT NULL, message TEXT NOT NULL, shown TEXT NOT "
+        "NULL, digest TEXT NOT NULL, approvers TEXT NOT NULL, requester TEXT NOT NULL, asked_at BIGINT NOT "
+        "NULL, stages TEXT NOT NULL, playbook_id TEXT NOT NULL, author TEXT, stage INTEGER NOT NULL, due_at "
+        "BIGINT, on_timeout TEXT NOT NULL, remind FLOAT, settled_at BIGINT, settled_by TEXT, reason TEXT, "
+        "PRIMARY KEY (seq), UNIQUE (id) )"
+    ),
     "CREATE TABLE artefacts ( sha256 TEXT NOT NULL, content BLOB NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (sha256) )",
-    ("CREATE TABLE audit ( id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, at BIGINT NOT NULL, actor TEXT "
-    "NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, data TEXT, seq BIGINT, hash TEXT, UNIQUE "
-    "(seq) )"),
-    ("CREATE TABLE budget_states ( budget TEXT NOT NULL, most INTEGER NOT NULL, window FLOAT NOT NULL, "
-    "resume_at INTEGER NOT NULL, full_since BIGINT, filled_by BIGINT, PRIMARY KEY (budget) )"),
-    ("CREATE TABLE budget_uses ( seq INTEGER NOT NULL, budget TEXT NOT NULL, execution_id TEXT NOT NULL, "
-    "path TEXT NOT NULL, attempt INTEGER NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (seq), CONSTRAINT "
-    "uq_budget_uses UNIQUE (execution_id, path, attempt, budget) )"),
-    ("CREATE TABLE events ( seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, name TEXT "
-    "NOT NULL, data TEXT NOT NULL, at BIGINT NOT NULL, hops INTEGER NOT NULL, UNIQUE (id) )"),
-    ("CREATE TABLE lift_waiters ( lift_id TEXT NOT NULL, execution_id TEXT NOT NULL, path TEXT NOT NULL, "
-    "PRIMARY KEY (lift_id, execution_id, path) )"),
-    ("CREATE TABLE subscriptions ( execution_id TEXT NOT NULL, path TEXT NOT NULL, event TEXT NOT NULL, "
-    "seen BIGINT NOT NULL, PRIMARY KEY (execution_id, path, event) )"),
-    ('CREATE TABLE switches ( scope TEXT NOT NULL, state TEXT NOT NULL, "by" TEXT NOT NULL, reason TEXT '
-    "NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (scope) )"),
-    ("CREATE TABLE votes ( seq INTEGER NOT NULL, approval_id TEXT NOT NULL, person TEXT NOT NULL, decision "
-    "TEXT NOT NULL, at BIGINT NOT NULL, channel TEXT NOT NULL, reason TEXT NOT NULL, evidence TEXT, "
-    "PRIMARY KEY (seq), CONSTRAINT uq_votes UNIQUE (approval_id, person) )"),
+    (
+        "CREATE TABLE audit ( id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, at BIGINT NOT NULL, actor TEXT "
+        "NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, data TEXT, seq BIGINT, hash TEXT, UNIQUE "
+        "(seq) )"
+    ),
+    (
+        "CREATE TABLE budget_states ( budget TEXT NOT NULL, most INTEGER NOT NULL, window FLOAT NOT NULL, "
+        "resume_at INTEGER NOT NULL, full_since BIGINT, filled_by BIGINT, PRIMARY KEY (budget) )"
+    ),
+    (
+        "CREATE TABLE budget_uses ( seq INTEGER NOT NULL, budget TEXT NOT NULL, execution_id TEXT NOT NULL, "
+        "path TEXT NOT NULL, attempt INTEGER NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (seq), CONSTRAINT "
+        "uq_budget_uses UNIQUE (execution_id, path, attempt, budget) )"
+    ),
+    (
+        "CREATE TABLE events ( seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, name TEXT "
+        "NOT NULL, data TEXT NOT NULL, at BIGINT NOT NULL, hops INTEGER NOT NULL, UNIQUE (id) )"
+    ),
+    (
+        "CREATE TABLE lift_waiters ( lift_id TEXT NOT NULL, execution_id TEXT NOT NULL, path TEXT NOT NULL, "
+        "PRIMARY KEY (lift_id, execution_id, path) )"
+    ),
+    (
+        "CREATE TABLE subscriptions ( execution_id TEXT NOT NULL, path TEXT NOT NULL, event TEXT NOT NULL, "
+        "seen BIGINT NOT NULL, PRIMARY KEY (execution_id, path, event) )"
+    ),
+    (
+        'CREATE TABLE switches ( scope TEXT NOT NULL, state TEXT NOT NULL, "by" TEXT NOT NULL, reason TEXT '
+        "NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (scope) )"
+    ),
+    (
+        "CREATE TABLE votes ( seq INTEGER NOT NULL, approval_id TEXT NOT NULL, person TEXT NOT NULL, decision "
+        "TEXT NOT NULL, at BIGINT NOT NULL, channel TEXT NOT NULL, reason TEXT NOT NULL, evidence TEXT, "
+        "PRIMARY KEY (seq), CONSTRAINT uq_votes UNIQUE (approval_id, person) )"
+    ),
 )
 _INDEXES: Final = (
     "CREATE INDEX ix_approvals_asked_at ON approvals (asked_at, seq)",
@@ -79,17 +97,23 @@ _INDEXES: Final = (
     "CREATE INDEX ix_budget_uses_budget ON budget_uses (budget, at)",
     "CREATE INDEX ix_containments_checked ON containments (coalesce(checked_at, started_at)) WHERE state = 'held'",
     "CREATE INDEX ix_containments_expiring ON containments (expires_at) WHERE state = 'held'",
-    ("CREATE INDEX ix_containments_periods ON containments (connection, target, action, ended_at) WHERE "
-    "state = 'lifted'"),
+    (
+        "CREATE INDEX ix_containments_periods ON containments (connection, target, action, ended_at) WHERE "
+        "state = 'lifted'"
+    ),
     "CREATE INDEX ix_events_at ON events (at)",
     "CREATE INDEX ix_events_name ON events (name, seq)",
     "CREATE INDEX ix_executions_children ON executions (parent_id, opened_at, seq) WHERE parent_id IS NOT NULL",
     "CREATE INDEX ix_executions_reruns ON executions (rerun_of, opened_at, seq) WHERE rerun_of IS NOT NULL",
-    ("CREATE INDEX ix_executions_slots ON executions (slot_key, waits_for_slot, book_priority DESC, "
-    "opened_at, seq) WHERE slot_key IS NOT NULL AND state NOT IN ('succeeded', 'failed', 'cancelled', "
-    "'skipped')"),
-    ("CREATE INDEX ix_executions_suspects ON executions (opened_at, seq) WHERE takes > 0 AND state NOT IN "
-    "('succeeded', 'failed', 'cancelled', 'skipped')"),
+    (
+        "CREATE INDEX ix_executions_slots ON executions (slot_key, waits_for_slot, book_priority DESC, "
+        "opened_at, seq) WHERE slot_key IS NOT NULL AND state NOT IN ('succeeded', 'failed', 'cancelled', "
+        "'skipped')"
+    ),
+    (
+        "CREATE INDEX ix_executions_suspects ON executions (opened_at, seq) WHERE takes > 0 AND state NOT IN "
+        "('succeeded', 'failed', 'cancelled', 'skipped')"
+    ),
     "CREATE INDEX ix_subscriptions_event ON subscriptions (event, execution_id)",
     "CREATE INDEX ix_votes_person ON votes (person, approval_id)",
 )
