@@ -6,6 +6,8 @@
     - PlaybookError
     - MappingError
     - ConnectorDefinitionError
+  + RequestInvalid              what a person asked for cannot be meant
+  + NotAllowed                  who asked may not do this
   + IngestError                 a delivery was not taken
     - SignatureInvalid
     - SourceUnknown
@@ -114,6 +116,14 @@ class MappingError(DefinitionError):
 
 class ConnectorDefinitionError(DefinitionError):
     """A connector's class or folder does not load."""
+
+
+class RequestInvalid(SoarError):
+    """What a person asked for cannot be meant: a value is missing, or does not fit."""
+
+
+class NotAllowed(SoarError):
+    """Who asked may not do this; somebody else may."""
 
 
 class IngestError(SoarError):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, Literal
 
 from soar.clock import Clock, SystemClock
 from soar.config import Settings
@@ -16,20 +16,22 @@ from soar.connector.connections import ConnectionSet
 from soar.connector.masking import Masker
 from soar.connector.registry import ConnectorRegistry
 from soar.connector.secrets import SecretResolver
-from soar.engine import Engine, Guardrails, Limits, listened
+from soar.engine import Engine, Guardrails, Limits, Rerun, listened, run_again
 from soar.engine.pinned import PinnedPlaybooks
-from soar.errors import DefinitionError, Problem
+from soar.errors import DefinitionError, NotFound, Problem, RequestInvalid
 from soar.ingest.kinds import load_kinds
 from soar.ingest.manual import MANUAL, by_hand, execution_id, manual_source
 from soar.ingest.match import Matcher
+from soar.ingest.opening import pins_of
 from soar.ingest.process import Processor
 from soar.ingest.receive import Intake
 from soar.ingest.ringer import Ringer
 from soar.ingest.source import open_sources
 from soar.model.actor import Actor
 from soar.model.alert import Alert, Match
+from soar.model.execution import Execution, ExecutionMode
 from soar.model.playbook import Playbook
-from soar.playbook import Catalog, Staff, load_catalog
+from soar.playbook import Catalog, Staff, fitted, load_catalog
 from soar.store import Store, engine_lock
 
 
@@ -229,13 +231,47 @@ class Runtime:
         await self.store.close()
         self._lock.close()
 
-    async def run_by_hand(self, playbook_id: str, alert: Mapping[str, Any], actor: Actor) -> str:
+    async def run_by_hand(
+        self,
+        playbook_id: str,
+        alert: Mapping[str, Any],
+        actor: Actor,
+        inputs: Mapping[str, Any] | None = None,
+        mode: ExecutionMode = "live",
+        *,
+        text: bool = False,
+    ) -> str:
         """Have one playbook run on an alert that no source sent; the id of the execution that opens.
 
+        `text`: the inputs are words of a command line, read by their types.
+
         Raises:
+            RequestInvalid: the inputs are not those the playbook takes.
             StoreUnavailable: it could not be written.
         """
-        raw = by_hand(playbook_id, alert, actor, self.clock.now())
+        try:
+            given = fitted(self.loaded.playbooks[playbook_id].inputs, inputs or {}, text=text)
+        except ValueError as error:
+            raise RequestInvalid(f"playbook {playbook_id}: {error}") from None
+        raw = by_hand(playbook_id, alert, actor, self.clock.now(), given, mode)
         await self.store.alerts.keep([raw])
         self.processor.wake()
         return execution_id(raw, playbook_id)
+
+    async def rerun(self, execution_id: str, asked: Rerun, version: Literal["original", "current"]) -> Execution:
+        """Run an execution again, on the version it had or on the one in use (S37).
+
+        Raises:
+            NotFound: there is no such execution, or its playbook is no longer there.
+            Conflict: it cannot be run again, or not from there.
+        """
+        original = await self.store.executions.get(execution_id)
+        if version == "original":
+            playbook, pins = await self.pinned.get(original.playbook_digest), original.pins
+        else:
+            current = self.loaded.playbooks.get(original.playbook_id)
+            if current is None:
+                raise NotFound(f"the playbook '{original.playbook_id}' is no longer there; its own version still is")
+            playbook, pins = current, pins_of(current, self.loaded.playbooks)
+        timeout = self.settings.execution.timeout
+        return await run_again(self.store, execution_id, asked, playbook, pins, self.clock.now(), timeout)

@@ -11,11 +11,14 @@ import typer
 
 from soar.cli import (
     alerts,
+    approvals,
     check,
     connectors,
     containments,
+    control,
     db,
     demo,
+    events,
     executions,
     init,
     playbooks,
@@ -24,8 +27,10 @@ from soar.cli import (
     schema,
     secret,
     serve,
+    stop,
     test,
     token,
+    trail,
     version,
 )
 from soar.cli.failure import explain
@@ -42,16 +47,29 @@ tree = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-for _module in (init, check, test, schema, serve, run, demo, version):
+for _module in (init, check, test, schema, serve, run, stop, demo, version):
     tree.command(_module.__name__.rpartition(".")[2])(_module.command)
 tree.command("explain")(alerts.explain)
 tree.command("lift")(containments.lift)
 tree.command("answer")(questions.answer)
+for _command in (
+    approvals.approve,
+    approvals.deny,
+    control.cancel,
+    control.pause,
+    control.resume,
+    control.rerun,
+    trail.budgets,
+):
+    tree.command(_command.__name__)(_command)
 for _name, _group in {
     "alerts": alerts.group,
     "executions": executions.group,
+    "approvals": approvals.group,
     "containments": containments.group,
     "questions": questions.group,
+    "events": events.group,
+    "audit": trail.audit,
     "playbooks": playbooks.group,
     "connectors": connectors.group,
     "token": token.group,

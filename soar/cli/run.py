@@ -12,12 +12,11 @@ import typer
 from soar.cli.executions import steps_of
 from soar.cli.failure import UsageFault
 from soar.cli.output import emit, note, say
-from soar.cli.shared import Config, Json, operator, run
+from soar.cli.shared import Config, Json, operator_of, run
 from soar.config import load_settings
 from soar.errors import NotFound, StoreBusy
-from soar.ingest.manual import by_hand, execution_id
 from soar.model.actor import Actor
-from soar.model.execution import FINAL, Execution, StepExecution
+from soar.model.execution import FINAL, Execution, ExecutionMode, StepExecution
 from soar.runtime import Runtime
 from soar.web import views
 
@@ -27,12 +26,28 @@ WATCH: Final = 0.2
 
 def command(
     playbook: Annotated[str, typer.Argument(help="The id of a playbook of the folder.")],
-    alert: Annotated[Path, typer.Option("--alert", help="A JSON file with one alert, as a generic source sends it.")],
+    alert: Annotated[
+        Path | None, typer.Option("--alert", help="A JSON file with one alert, as a generic source sends it.")
+    ] = None,
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", metavar="NAME=VALUE", help="One of the playbook's inputs.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Reading actions are real, changing ones are only shown.")
+    ] = False,
     config: Config = None,
     json: Json = False,
 ) -> int:
     """Run one playbook on one alert and watch it. A running server does the work; without one, this command does."""
-    return run(_run(playbook, _read(alert), config, json))
+    given = dict(_pair(one) for one in inputs or [])
+    return run(_run(playbook, _read(alert) if alert else {}, given, "dry_run" if dry_run else "live", config, json))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageFault(f"--input {text!r} names no value; write --input NAME=VALUE")
+    return name, value
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -45,7 +60,9 @@ def _read(path: Path) -> dict[str, Any]:
     return data
 
 
-async def _run(playbook: str, alert: dict[str, Any], config: Config, json: bool) -> int:
+async def _run(
+    playbook: str, alert: dict[str, Any], inputs: dict[str, str], mode: ExecutionMode, config: Config, json: bool
+) -> int:
     runtime = await Runtime.build(load_settings(config))
     if playbook not in runtime.loaded.playbooks:
         await runtime.store.close()
@@ -56,10 +73,10 @@ async def _run(playbook: str, alert: dict[str, Any], config: Config, json: bool)
     except StoreBusy:
         await runtime.keep_versions(runtime.loaded.catalog)
     try:
-        raw = by_hand(playbook, alert, Actor("cli", operator().partition(":")[2]), runtime.clock.now())
-        await runtime.store.alerts.keep([raw])
-        runtime.processor.wake()
-        one = await _watch(runtime, execution_id(raw, playbook), quiet=json)
+        kind, _, name = (await operator_of(runtime.store, runtime.settings)).partition(":")
+        actor = Actor("person" if kind == "person" else "cli", name)
+        identity = await runtime.run_by_hand(playbook, alert, actor, inputs, mode, text=True)
+        one = await _watch(runtime, identity, quiet=json)
         steps = await steps_of(runtime.store, one)
     finally:
         await runtime.stop()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import hashlib
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +16,7 @@ import typer
 
 from soar.cli.failure import UsageFault
 from soar.config import Settings, load_settings
-from soar.errors import NotFound
+from soar.errors import NotAllowed, NotFound
 from soar.store import Page, Store
 
 T = TypeVar("T")
@@ -22,6 +25,9 @@ Config = Annotated[Path | None, typer.Option("--config", help="The configuration
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, and nothing else.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=200, help="Rows at most.")]
 Cursor = Annotated[str | None, typer.Option("--cursor", help="Where the last list ended.")]
+
+TOKEN: Final = "SOAR_TOKEN"  # noqa: S105 # the name of a variable, no token
+"""The variable of the environment that holds a person's token."""
 
 _PAGES: Final = 20
 """Pages of 200 rows that a shortened id is looked for in."""
@@ -72,6 +78,30 @@ async def _candidates(given: str, page: Callable[[str | None], Awaitable[Page[An
         if cursor is None:
             break
     return found
+
+
+async def person(store: Store, settings: Settings) -> str:
+    """Whose token SOAR_TOKEN holds, or is typed in: requests are answered by people, not by terminals.
+
+    Raises:
+        NotAllowed: there is no token, or it is nobody's.
+    """
+    given = os.environ.get(TOKEN, "") or (getpass.getpass("your token: ") if sys.stdin.isatty() else "")
+    if not given:
+        raise NotAllowed(f"set {TOKEN} to a token of your own; `soar token create --person NAME` makes one")
+    token = await store.tokens.verify(hashlib.sha256(given.strip().encode()).hexdigest())
+    if token is None:
+        raise NotAllowed("this token is unknown or was revoked; `soar token create --person NAME` makes one")
+    if token.person is None:
+        raise NotAllowed(f"'{token.name}' is a program's token; answer with one of your own, made with --person NAME")
+    if token.person not in settings.people:
+        raise NotAllowed(f"this token is of '{token.person}', who is no longer in `people` of soar.yaml")
+    return token.person
+
+
+async def operator_of(store: Store, settings: Settings) -> str:
+    """Who sits at this terminal: the person of SOAR_TOKEN, else the user of the machine."""
+    return f"person:{await person(store, settings)}" if os.environ.get(TOKEN) else operator()
 
 
 def operator() -> str:

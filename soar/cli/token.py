@@ -14,36 +14,48 @@ from soar.cli.shared import Config, Json, run
 from soar.cli.text import moment
 from soar.clock import SystemClock, rfc3339
 from soar.config import load_settings
+from soar.errors import NotFound
+from soar.expression import near
 from soar.ids import new_id
 from soar.store import Store, Token
 
 group = typer.Typer(no_args_is_help=True, help="Bearer tokens for the API.")
 ROLES: Final = ("viewer", "analyst", "admin")
+PERSON: Final = "person"
+"""Instead of a role: what they may do is what soar.yaml says at the moment."""
 
 
 @group.command()
 def create(
-    role: Annotated[str, typer.Option("--role", help=f"One of {', '.join(ROLES)}.")],
+    role: Annotated[str | None, typer.Option("--role", help=f"For a program: one of {', '.join(ROLES)}.")] = None,
+    person: Annotated[str | None, typer.Option("--person", help="For one of `people`; their roles hold.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="What it is for.")] = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Make a token; it is shown this once."""
-    if role not in ROLES:
+    if (role is None) == (person is None):
+        raise UsageFault("say whose it is: --role ROLE for a program, --person NAME for one of `people`")
+    if role is not None and role not in ROLES:
         raise UsageFault(f"there is no role '{role}'; it is one of {', '.join(ROLES)}")
     secret = f"soar_{secrets.token_urlsafe(32)}"
-    token = run(_create(config, name or f"{role}-{new_id()[-6:]}", role, secret))
+    token = run(_create(config, name or f"{person or role}-{new_id()[-6:]}", role or PERSON, secret, person))
     if json:
-        emit({"token": secret, "name": token.name, "role": token.role, "id": token.id})
+        emit({"token": secret, "name": token.name, "role": token.role, "person": token.person, "id": token.id})
         return
-    fields([("name", token.name), ("role", token.role), ("token", secret)])
+    fields([("name", token.name), ("person", token.person), ("role", token.role), ("token", secret)])
     note("it is kept as a hash and cannot be shown again")
 
 
-async def _create(config: Config, name: str, role: str, secret: str) -> Token:
-    store = await Store.open(load_settings(config).database)
+async def _create(config: Config, name: str, role: str, secret: str, person: str | None) -> Token:
+    settings = load_settings(config)
+    if person is not None and person not in settings.people:
+        remedy = near(person, settings.people) or "write them into `people` first"
+        raise NotFound(f"there is no person '{person}' in soar.yaml; {remedy}")
+    store = await Store.open(settings.database)
+    now, sha256 = SystemClock().now(), hashlib.sha256(secret.encode()).hexdigest()
     try:
-        return await store.tokens.create(name, role, hashlib.sha256(secret.encode()).hexdigest(), SystemClock().now())
+        return await store.tokens.create(name, role, sha256, now, person)
     finally:
         await store.close()
 
@@ -59,6 +71,7 @@ def list_(config: Config = None, json: Json = False) -> None:
                     "id": one.id,
                     "name": one.name,
                     "role": one.role,
+                    "person": one.person,
                     "created_at": rfc3339(one.created_at),
                     "revoked_at": rfc3339(one.revoked_at),
                 }
@@ -66,8 +79,8 @@ def list_(config: Config = None, json: Json = False) -> None:
             ]
         )
         return
-    rows = [(one.name, one.role, moment(one.created_at), moment(one.revoked_at)) for one in tokens]
-    columns = [Column("NAME", flexible=True), Column("ROLE"), Column("CREATED"), Column("REVOKED")]
+    rows = [(one.name, one.person or one.role, moment(one.created_at), moment(one.revoked_at)) for one in tokens]
+    columns = [Column("NAME", flexible=True), Column("ROLE OR PERSON"), Column("CREATED"), Column("REVOKED")]
     table(columns, rows, empty="no tokens; `soar token create --role viewer` makes one")
 
 

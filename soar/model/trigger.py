@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
+
+ENGINE_EVENTS: Final = frozenset({"alert", "approval", "connection", "containment", "execution", "policy", "schedule"})
+"""First words of the names of events that the engine itself tells of; nobody else may use them."""
+
+EVENT_NAME: Final = r"[A-Za-z0-9_]+(\.[A-Za-z0-9_-]+)*"
 
 Scalar = str | int | float | bool | None
 

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from soar.store import units
 from soar.store.alerts import AlertCounts, AlertSummary, StoredAlert
+from soar.store.audit import AuditEntry, ChainState
+from soar.store.budgets import BudgetView
 from soar.store.lock import engine_lock, serving_process
 from soar.store.pages import AlertFilter, ContainmentFilter, ExecutionFilter, Page
 from soar.store.schema import upgrade
@@ -29,6 +31,9 @@ __all__ = [
     "AlertCounts",
     "AlertFilter",
     "AlertSummary",
+    "AuditEntry",
+    "BudgetView",
+    "ChainState",
     "ContainmentFilter",
     "ExecutionFilter",
     "KeptCatalog",

@@ -74,6 +74,12 @@ class Approvals:
         """
         return await self._writer.run(lambda db: _vote(db, approval_id, vote, now))
 
+    async def refused(self, approval: Approval, person: str, channel: str, reason: str, now: Millis) -> None:
+        """Record the word of somebody who may not say it; it counts for nothing."""
+        told = {**_about(approval), "channel": channel, "reason": reason}
+        entry = Audit(f"person:{person}", "approval.vote.refused", f"approval:{approval.id}", now, told)
+        await self._writer.run(lambda db: audit.write(db, [entry]))
+
     async def delivered(self, approval_id: str) -> None:
         """A channel has taken the message: `asking` is `asked`."""
         sql = "UPDATE approvals SET state = 'asked' WHERE id = ? AND state = 'asking'"

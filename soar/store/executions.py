@@ -54,10 +54,16 @@ class Executions:
         return bool(await self.open_many([execution]))
 
     async def open_many(
-        self, executions: Sequence[Execution], facts: Mapping[str, Sequence[Fact]] | None = None
+        self,
+        executions: Sequence[Execution],
+        facts: Mapping[str, Sequence[Fact]] | None = None,
+        told: Sequence[Audit] = (),
     ) -> list[str]:
-        """Open any number in one transaction, with histories by id, in whatever state; the ids of the new ones."""
-        return await self._writer.run(lambda db: _open_many(db, executions, facts or {}))
+        """Open any number in one transaction, with histories by id, in whatever state; the ids of the new ones.
+
+        `told` is for the audit trail; it is written when something new was opened.
+        """
+        return await self._writer.run(lambda db: _open_many(db, executions, facts or {}, told))
 
     async def get(self, execution_id: str) -> Execution:
         """One execution as it stands.
@@ -178,9 +184,14 @@ def listed(filters: ExecutionFilter) -> Listing:
 
 
 def _open_many(
-    connection: sqlite3.Connection, executions: Sequence[Execution], facts: Mapping[str, Sequence[Fact]]
+    connection: sqlite3.Connection,
+    executions: Sequence[Execution],
+    facts: Mapping[str, Sequence[Fact]],
+    told: Sequence[Audit],
 ) -> list[str]:
     opened = rows.insert_executions(connection, executions)
+    if opened:
+        audit.write(connection, told)
     wanted = [execution_id for execution_id in opened if execution_id in facts]
     if wanted:
         sql = "SELECT id, seq FROM executions WHERE id IN (SELECT value FROM json_each(?))"

@@ -13,7 +13,7 @@ from soar.ids import new_id
 from soar.store.reader import Reader
 from soar.store.writer import Writer
 
-_SELECT: Final = "SELECT id, name, role, created_at, revoked_at FROM tokens"
+_SELECT: Final = "SELECT id, name, role, created_at, revoked_at, person FROM tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Token:
     role: str
     created_at: Millis
     revoked_at: Millis | None = None
+    person: str | None = None
+    """Whose it is; None is a program's."""
 
 
 class Tokens:
@@ -34,13 +36,13 @@ class Tokens:
         self._writer = writer
         self._reader = reader
 
-    async def create(self, name: str, role: str, sha256: str, now: Millis) -> Token:
+    async def create(self, name: str, role: str, sha256: str, now: Millis, person: str | None = None) -> Token:
         """Keep a new token's hash.
 
         Raises:
             Conflict: there is one of that name.
         """
-        token = Token(new_id(), name, role, now)
+        token = Token(new_id(), name, role, now, person=person)
         await self._writer.run(lambda db: _create(db, token, sha256))
         return token
 
@@ -67,8 +69,8 @@ class Tokens:
 def _create(connection: sqlite3.Connection, token: Token, sha256: str) -> None:
     try:
         connection.execute(
-            "INSERT INTO tokens (id, name, role, sha256, created_at) VALUES (?, ?, ?, ?, ?)",
-            (token.id, token.name, token.role, sha256, token.created_at),
+            "INSERT INTO tokens (id, name, role, sha256, created_at, person) VALUES (?, ?, ?, ?, ?, ?)",
+            (token.id, token.name, token.role, sha256, token.created_at, token.person),
         )
     except sqlite3.IntegrityError:
         raise Conflict(f"token {token.name!r}: there is one of that name; choose another name") from None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from soar.config import PersonSettings
 from soar.errors import StoreError
 from soar.model.actor import Actor
 from soar.store import Token
@@ -20,7 +22,10 @@ FRESH: Final = 1.0
 """Seconds a verified token is believed without asking again: a revoked one works no longer than that."""
 
 ACTING: Final = frozenset({"analyst", "admin"})
-"""Roles whose tokens may change something; all others only read."""
+"""Roles whose tokens, or whose people, may change something; all others only read."""
+
+ANSWERS: Final = "/decisions"
+"""Where a person answers a request: whether they may is asked of the request, not of their role."""
 
 _KEPT: Final = 1000
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -35,8 +40,9 @@ class TokenBook(Protocol):
 class RequireToken:
     """Stands before the routes, so that no route can forget it."""
 
-    def __init__(self, app: ASGIApp, tokens: TokenBook) -> None:
+    def __init__(self, app: ASGIApp, tokens: TokenBook, people: Mapping[str, PersonSettings]) -> None:
         self._app = app
+        self._people = people
         self._tokens = tokens
         self._known: dict[str, tuple[float, Token]] = {}
 
@@ -58,12 +64,26 @@ class RequireToken:
             )
             await refusal(scope, receive, send)
             return
-        if token.role not in ACTING and scope["method"] not in _READING:
-            detail = f"a token of role {token.role} only reads; `soar token create --role analyst` makes one that acts"
-            await problem(403, "not-allowed", detail)(scope, receive, send)
+        refused = self._refused(token, scope)
+        if refused is not None:
+            await problem(403, "not-allowed", refused)(scope, receive, send)
             return
-        scope.setdefault("state", {})["actor"] = Actor("token", token.name)
+        actor = Actor("token", token.name) if token.person is None else Actor("person", token.person)
+        scope.setdefault("state", {})["actor"] = actor
         await self._app(scope, receive, send)
+
+    def _refused(self, token: Token, scope: Scope) -> str | None:
+        """Why this token may not do what is asked; roles of people are those of `soar.yaml` at this moment."""
+        if token.person is not None and token.person not in self._people:
+            return f"the token is of '{token.person}', who is no longer in `people` of soar.yaml"
+        if scope["method"] in _READING:
+            return None
+        if token.person is None:
+            remedy = "`soar token create --role analyst` makes one that acts"
+            return None if token.role in ACTING else f"a token of role {token.role} only reads; {remedy}"
+        if scope["path"].endswith(ANSWERS) or not ACTING.isdisjoint(self._people[token.person].roles):
+            return None
+        return f"'{token.person}' has none of the roles {', '.join(sorted(ACTING))}, and so only reads and answers"
 
     async def _token(self, presented: bytes) -> Token | None:
         if not presented:

@@ -12,7 +12,18 @@ from soar.runtime import Runtime
 from soar.telemetry import hide_path_tokens
 from soar.web import health, problems, webhooks
 from soar.web.access import RequireToken
-from soar.web.api import alerts, connections, containments, executions, playbooks, questions
+from soar.web.api import (
+    alerts,
+    approvals,
+    audit,
+    connections,
+    containments,
+    events,
+    executions,
+    playbooks,
+    questions,
+    switches,
+)
 from soar.web.api.parameters import only_known
 from soar.web.bodies import LimitBodies
 
@@ -46,7 +57,7 @@ def create_app(runtime: Runtime, *, manage: bool = False) -> FastAPI:
     app.include_router(health.router)
     app.include_router(_api())
     app.add_middleware(LimitBodies, limit=runtime.settings.limits.body_bytes)
-    app.add_middleware(RequireToken, tokens=runtime.store.tokens)
+    app.add_middleware(RequireToken, tokens=runtime.store.tokens, people=runtime.settings.people)
     problems.install(app)
     hide_path_tokens()
     return app
@@ -54,6 +65,17 @@ def create_app(runtime: Runtime, *, manage: bool = False) -> FastAPI:
 
 def _api() -> APIRouter:
     api = APIRouter(prefix=API, dependencies=[Depends(only_known)])
-    for module in (alerts, executions, containments, questions, playbooks, connections):
+    for module in (
+        alerts,
+        executions,
+        approvals,
+        containments,
+        questions,
+        playbooks,
+        connections,
+        switches,
+        events,
+        audit,
+    ):
         api.include_router(module.router)
     return api

@@ -17,7 +17,9 @@ from soar.errors import (
     DeliveryTooLarge,
     DeliveryTooSlow,
     IntakeBusy,
+    NotAllowed,
     NotFound,
+    RequestInvalid,
     SenderRefused,
     SignatureInvalid,
     SoarError,
@@ -30,6 +32,8 @@ from soar.web.answers import problem
 _KINDS: Final[tuple[tuple[type[SoarError], int, str], ...]] = (
     (SourceUnknown, 404, "unknown-source"),
     (SenderRefused, 403, "sender-not-allowed"),
+    (NotAllowed, 403, "not-allowed"),
+    (RequestInvalid, 422, "invalid"),
     (SignatureInvalid, 401, "not-authenticated"),
     (DeliveryMalformed, 400, "malformed-delivery"),
     (DeliveryTooLarge, 413, "too-large"),

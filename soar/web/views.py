@@ -7,11 +7,13 @@ from typing import Any
 
 from soar.clock import rfc3339
 from soar.model.alert import Match
+from soar.model.approval import Approval, Vote
 from soar.model.containment import Containment, Hold
 from soar.model.execution import Execution, Question, StepExecution
 from soar.model.playbook import Playbook
 from soar.model.severity import SEVERITIES
-from soar.store import AlertSummary, StoredAlert
+from soar.model.switch import Switch
+from soar.store import AlertSummary, AuditEntry, BudgetView, StoredAlert
 
 
 def severity(rank: int | None) -> str | None:
@@ -82,7 +84,26 @@ def execution(one: Execution) -> dict[str, Any]:
         "deadline_at": rfc3339(one.deadline_at),
         "error": one.error,
         "message": one.message,
+        "mode": one.mode,
+        "priority": one.priority,
+        "parent_id": one.parent_id,
+        "parent_path": one.parent_path,
+        "rerun_of": one.rerun_of,
+        "inputs": one.inputs,
+        "outputs": one.outputs,
     }
+
+
+def lineage(children: Iterable[Execution], reruns: Iterable[Execution]) -> dict[str, Any]:
+    """What an execution led to: its sub-playbooks, and what was run again of it."""
+    return {
+        "children": [_relative(one) | {"path": one.parent_path} for one in children if one.kind == "run"],
+        "reruns": [_relative(one) for one in reruns],
+    }
+
+
+def _relative(one: Execution) -> dict[str, Any]:
+    return {"id": one.id, "playbook_id": one.playbook_id, "status": one.state}
 
 
 def steps(found: Iterable[StepExecution]) -> list[dict[str, Any]]:
@@ -164,6 +185,77 @@ def question(one: Question) -> dict[str, Any]:
         "answered_by": one.answered_by,
         "answered_at": rfc3339(one.answered_at),
         "reason": one.reason,
+    }
+
+
+def approval(one: Approval) -> dict[str, Any]:
+    """A request to people, with what they said."""
+    return {
+        "id": one.id,
+        "status": one.state,
+        "execution_id": one.execution_id,
+        "playbook_id": one.playbook_id,
+        "path": one.path,
+        "round": one.round,
+        "message": one.message,
+        "shown": [dict(item) for item in one.shown],
+        "digest": one.digest,
+        "approvers": {
+            "groups": list(one.approvers.groups),
+            "roles": list(one.approvers.roles),
+            "users": list(one.approvers.users),
+            "required": one.approvers.required,
+            "not": list(one.approvers.excluded),
+        },
+        "requester": one.requester,
+        "asked_at": rfc3339(one.asked_at),
+        "due_at": rfc3339(one.due_at),
+        "on_timeout": one.on_timeout,
+        "stage": one.stage,
+        "stages": [{"to": list(stage.to), "timeout": stage.timeout} for stage in one.stages],
+        "settled_at": rfc3339(one.settled_at),
+        "settled_by": one.settled_by,
+        "reason": one.reason,
+        "votes": [_vote(vote) for vote in one.votes],
+    }
+
+
+def _vote(vote: Vote) -> dict[str, Any]:
+    return {
+        "person": vote.person,
+        "decision": vote.decision,
+        "at": rfc3339(vote.at),
+        "channel": vote.channel,
+        "reason": vote.reason,
+    }
+
+
+def switch(one: Switch) -> dict[str, Any]:
+    """A stop button."""
+    return {"scope": one.scope, "by": one.by, "reason": one.reason, "at": rfc3339(one.at)}
+
+
+def audit_entry(one: AuditEntry) -> dict[str, Any]:
+    """One entry of the audit trail; number and hash come when it is chained."""
+    return {
+        "at": rfc3339(one.at),
+        "actor": one.actor,
+        "action": one.action,
+        "subject": one.subject,
+        "data": dict(one.data),
+        "number": one.seq,
+        "hash": one.hash,
+    }
+
+
+def budget(one: BudgetView) -> dict[str, Any]:
+    """How much of a budget is used."""
+    return {
+        "budget": one.budget,
+        "used": one.used,
+        "limit": one.limit,
+        "window": one.window,
+        "full_since": rfc3339(one.full_since),
     }
 
 

@@ -72,8 +72,11 @@ class Echo:
 class Served:
     """One deployment and the thread that serves it."""
 
-    def __init__(self, folder: Path, more: str = "", sources: str = "") -> None:
+    def __init__(
+        self, folder: Path, more: str = "", sources: str = "", playbooks: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
+        self._playbooks = {**PLAYBOOKS, **(playbooks or {})}
         self.log = io.StringIO()
         self.echo = Echo()
         self.token = "soar_viewer_QmX2f7ZkVb91"
@@ -141,7 +144,7 @@ class Served:
     def _write_files(self) -> None:
         for name, text in SECRETS.items():
             (self.folder / f"{name}.secret").write_text(text)
-        for name, text in PLAYBOOKS.items():
+        for name, text in self._playbooks.items():
             path = self.folder / "playbooks" / f"{name}.yaml"
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
@@ -298,11 +301,13 @@ def standard(body: bytes, *, at: float | None = None, message: str = "msg_1", se
 
 
 @contextmanager
-def served(folder: Path, more: str = "", sources: str = "") -> Iterator[Served]:
+def served(
+    folder: Path, more: str = "", sources: str = "", playbooks: Mapping[str, str] | None = None
+) -> Iterator[Served]:
     """A started server, stopped at the end; the logging of the tests is put back."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    server = Served(folder, more, sources)
+    server = Served(folder, more, sources, playbooks)
     try:
         server.start()
         yield server

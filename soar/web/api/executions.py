@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from soar.engine import view
+from soar.engine import Rerun, view
 from soar.errors import NotFound, PlaybookError
 from soar.model.execution import Execution, ExecutionKind, ExecutionState
 from soar.model.playbook import Playbook
@@ -14,9 +17,38 @@ from soar.runtime import Runtime
 from soar.store import ExecutionFilter
 from soar.web import views
 from soar.web.answers import answer
-from soar.web.api.parameters import Cursor, Limit, Served, Since, Until, listed, millis
+from soar.web.api.containments import Reason
+from soar.web.api.parameters import Asker, Cursor, Limit, Served, Since, Until, listed, millis
 
 router = APIRouter(prefix="/executions", tags=["executions"])
+
+
+class Because(BaseModel):
+    """Why; it stands in the history."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason
+
+
+class Cancel(Because):
+    """What becomes of what the execution holds has to be said."""
+
+    undo: bool
+
+
+class Again(BaseModel):
+    """Where to begin, and on which version."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_: str | None = Field(default=None, alias="from")
+    """The id of a step; without it from the start."""
+    failed_items: bool = False
+    """Of the `for_each` that `from` names, only the items that failed."""
+    version: Literal["original", "current"] = "original"
+    again: bool = False
+    """Make changes that succeeded once more."""
 
 
 @router.get("", summary="Executions, newest first")
@@ -54,7 +86,53 @@ async def execution(runtime: Served, execution_id: str) -> Response:
     shown = views.execution(one)
     shown["steps"] = views.steps(view.steps(await _playbook(runtime, one), facts))
     shown["questions"] = [views.question(question) for question in questions]
-    return answer(shown)
+    shown["approvals"] = [views.approval(one) for one in await runtime.store.approvals.of(execution_id)]
+    children = await runtime.store.executions.children(execution_id)
+    return answer(shown | views.lineage(children, await runtime.store.executions.reruns(execution_id)))
+
+
+@router.get("/{execution_id}/artefacts/{sha256}", summary="An output too large for the history")
+async def artefact(runtime: Served, execution_id: str, sha256: str) -> Response:
+    """The step's output says `artefact` where there is one."""
+    facts = await runtime.store.executions.facts(execution_id)
+    kept = {fact.data["artefact"]["sha256"] for fact in facts if "artefact" in fact.data}
+    if sha256 not in kept:
+        raise NotFound(f"execution {execution_id[:80]} has no artefact {sha256[:80]}")
+    return Response(await runtime.store.artefacts.get(sha256), media_type="application/json")
+
+
+@router.post("/{execution_id}/cancel", summary="End it before its time", status_code=202)
+async def cancel(runtime: Served, asker: Asker, execution_id: str, asked: Cancel) -> Response:
+    """Calls under way end first. With `undo` its containments are taken back, else they stay until they expire."""
+    return await _told(runtime, execution_id, "cancel", {"by": str(asker), "reason": asked.reason, "undo": asked.undo})
+
+
+@router.post("/{execution_id}/pause", summary="Start no new calls", status_code=202)
+async def pause(runtime: Served, asker: Asker, execution_id: str, asked: Because) -> Response:
+    """Calls under way end; timers and the deadline go on."""
+    return await _told(runtime, execution_id, "pause", {"by": str(asker), "reason": asked.reason})
+
+
+@router.post("/{execution_id}/resume", summary="Go on after a pause", status_code=202)
+async def resume(runtime: Served, asker: Asker, execution_id: str, asked: Because) -> Response:
+    return await _told(runtime, execution_id, "resume", {"by": str(asker), "reason": asked.reason})
+
+
+@router.post("/{execution_id}/rerun", summary="Run it again", status_code=202)
+async def rerun(runtime: Served, asker: Asker, execution_id: str, asked: Again) -> Response:
+    """A new execution. Changes that were made before are not made twice, unless `again` says so."""
+    wanted = Rerun(str(asker), asked.from_, failed_items=asked.failed_items, again=asked.again)
+    opened = await runtime.rerun(execution_id, wanted, asked.version)
+    await runtime.engine.scan()
+    return answer(views.execution(opened), 202, {"Location": f"/api/v1/executions/{opened.id}"})
+
+
+async def _told(
+    runtime: Runtime, execution_id: str, kind: Literal["cancel", "pause", "resume"], told: dict[str, object]
+) -> Response:
+    await runtime.store.executions.tell(execution_id, kind, told, runtime.clock.now())
+    await runtime.engine.look()
+    return answer(views.execution(await runtime.store.executions.get(execution_id)), 202)
 
 
 async def _playbook(runtime: Runtime, one: Execution) -> Playbook | None:

@@ -6,12 +6,13 @@ import difflib
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from soar.errors import DeliveryMalformed, NotFound
 from soar.ingest.body import read_json
+from soar.model.execution import ExecutionMode
 from soar.model.playbook import Playbook
 from soar.runtime import Runtime
 from soar.web import views
@@ -24,10 +25,14 @@ router = APIRouter(prefix="/playbooks", tags=["playbooks"])
 class RunByHand(BaseModel):
     """What a run by hand is about."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     alert: dict[str, Any] = Field(default_factory=dict)
     """Fields of an alert, as kind `generic` reads them."""
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    """The playbook's typed inputs."""
+    dry_run: bool = False
+    """Reading actions are real, changing ones only shown."""
 
 
 _BODY: dict[str, Any] = {
@@ -58,8 +63,9 @@ async def playbook(runtime: Served, playbook_id: str) -> Response:
 async def run(runtime: Served, asker: Asker, playbook_id: str, request: Request) -> Response:
     """Its trigger is not asked. The alert is kept like any other; 202 means that it is."""
     found = _loaded(runtime, playbook_id)
-    alert = _alert(await request.body(), runtime.settings.limits.depth)
-    execution_id = await runtime.run_by_hand(found.id, alert, asker)
+    asked = _asked(await request.body(), runtime.settings.limits.depth)
+    mode: ExecutionMode = "dry_run" if asked.dry_run else "live"
+    execution_id = await runtime.run_by_hand(found.id, asked.alert, asker, asked.inputs, mode)
     path = f"/api/v1/executions/{execution_id}"
     return answer({"id": execution_id, "playbook_id": found.id}, 202, {"Location": path})
 
@@ -86,10 +92,11 @@ def _loaded(runtime: Runtime, playbook_id: str) -> Playbook:
     return found
 
 
-def _alert(body: bytes, depth: int) -> dict[str, Any]:
+def _asked(body: bytes, depth: int) -> RunByHand:
     """Read as strictly as a delivery, so that numbers stay exact."""
-    asked = read_json(body, depth) if body.strip() else {}
-    if not isinstance(asked, dict) or set(asked) - {"alert"} or not isinstance(asked.get("alert", {}), dict):
-        raise DeliveryMalformed('the body must be {"alert": {...}}, with fields of an alert')
-    alert: dict[str, Any] = asked.get("alert", {})
-    return alert
+    try:
+        return RunByHand.model_validate(read_json(body, depth) if body.strip() else {})
+    except ValidationError:
+        raise DeliveryMalformed(
+            'the body must be {"alert": {...}, "inputs": {...}, "dry_run": false}, with fields of an alert'
+        ) from None

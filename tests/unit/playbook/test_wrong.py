@@ -117,8 +117,8 @@ def test_all_that_is_wrong_inside_a_nested_construct_is_told_once() -> None:
     assert said == [
         "9:22: switch[0].when: unexpected 'end'",
         "9:63: stop: there is no filter 'uper'",
-        "11:49: max_iterations must be a whole number from 1 to 10000, not the text 'no'",
-        "11:74: wait.for must be a duration, not the number 5",
+        "11:51: max_iterations must be a whole number from 1 to 10000, not the text 'no'",
+        "11:76: wait.for must be a duration, not the number 5",
         "12:17: the approval has no 'message'",
         "12:18: the approval has no key 'mesage'",
         (
