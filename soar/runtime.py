@@ -32,6 +32,7 @@ from soar.model.alert import Alert, Match
 from soar.model.execution import Execution, ExecutionMode
 from soar.model.playbook import Playbook
 from soar.playbook import Catalog, Staff, fitted, load_catalog
+from soar.policy import OwnAddresses, Policy, load_rules
 from soar.store import Store, engine_lock
 
 
@@ -74,13 +75,14 @@ class Definitions:
     secrets: SecretResolver
     registry: ConnectorRegistry
     connections: ConnectionSet
+    policy: Policy
 
     @classmethod
     def read(cls, settings: Settings, clock: Clock | None = None) -> Definitions:
         """Load connectors and connections; needs no secret.
 
         Raises:
-            ConfigError, ConnectorDefinitionError: they do not hold.
+            ConfigError, ConnectorDefinitionError: they do not hold, or the policy does not.
         """
         masker = Masker()
         secrets = SecretResolver(masker, folder=settings.folder)
@@ -88,12 +90,17 @@ class Definitions:
         connections = ConnectionSet(
             registry, settings.connections, secrets, settings.egress.allow, clock or SystemClock(), masker
         )
-        return cls(settings, masker, secrets, registry, connections)
+        policy = Policy(load_rules(settings, OwnAddresses.of(settings, connections.hosts())))
+        return cls(settings, masker, secrets, registry, connections, policy)
 
     def catalog(self) -> Catalog:
         """The playbooks of the configured folder, with everything that is wrong with them."""
-        sources, staff = list(self.settings.sources), Staff.of(self.settings)
+        sources, staff = list(self.settings.sources), self.staff()
         return load_catalog(self.settings.playbooks, self.connections.specs(), sources, staff)
+
+    def staff(self) -> Staff:
+        """The people, and for which actions policy takes their silence for a yes."""
+        return Staff.of(self.settings, self.policy.rules.file.approve_on_timeout or ())
 
     def sound_catalog(self) -> Catalog:
         """The playbooks of the configured folder, when nothing is wrong with them.
@@ -126,7 +133,7 @@ class Runtime:
         limits = Limits(
             active=execution.side_by_side, on_failure=execution.on_failure_timeout, timeout=execution.timeout
         )
-        self.guardrails = Guardrails()
+        self.guardrails = Guardrails(definitions.policy)
         self.engine = Engine(
             store,
             self.connections,
@@ -179,7 +186,8 @@ class Runtime:
     @property
     def warnings(self) -> Sequence[Problem]:
         """What is odd about the loaded playbooks, but runs."""
-        return [problem for problem in self.loaded.catalog.problems if problem.severity == "warning"]
+        told = [problem for problem in self.loaded.catalog.problems if problem.severity == "warning"]
+        return [*self.definitions.policy.rules.warnings, *told]
 
     @property
     def ready(self) -> bool:

@@ -10,7 +10,7 @@ from soar.config import Settings, load_settings
 from soar.errors import ConfigError, DefinitionError, Location, NotFound, PlaybookError, Problem
 from soar.ingest.kinds import load_kinds
 from soar.ingest.source import check_sources
-from soar.playbook import Catalog, Staff, load_files, playbook_files
+from soar.playbook import Catalog, load_files, playbook_files
 from soar.runtime import Definitions
 from soar.testing.suite import Suite, read_suite
 
@@ -55,6 +55,7 @@ def _definitions(loaded: Loaded, settings: Settings) -> None:
         loaded.problems += error.problems
     try:
         loaded.definitions = Definitions.read(settings)
+        loaded.problems += loaded.definitions.policy.rules.warnings
     except (ConfigError, DefinitionError) as error:
         loaded.problems += _problems(error, where)
 
@@ -68,7 +69,7 @@ def _problems(error: ConfigError | DefinitionError, where: str) -> list[Problem]
 def _playbooks(loaded: Loaded, definitions: Definitions, paths: Sequence[Path]) -> None:
     playbooks, tests = _files(paths)
     settings = definitions.settings
-    specs, sources, staff = definitions.connections.specs(), list(settings.sources), Staff.of(settings)
+    specs, sources, staff = definitions.connections.specs(), list(settings.sources), definitions.staff()
     others = playbook_files(settings.playbooks) if settings.playbooks.is_dir() else []
     loaded.catalog = load_files(playbooks, specs, sources, staff, others)
     loaded.problems += loaded.catalog.problems

@@ -12,6 +12,7 @@ from soar.cli.loading import Loaded, load
 from soar.cli.output import emit, say
 from soar.cli.problems import ordered, show
 from soar.cli.shared import Config, Json, run
+from soar.engine import Guardrails
 from soar.errors import DefinitionError
 from soar.testing.rehearse import CaseResult, run_suite
 
@@ -47,10 +48,11 @@ async def _run(loaded: Loaded) -> list[CaseResult]:
     results: list[CaseResult] = []
     if loaded.definitions is None or loaded.catalog is None:
         return results
-    connections = loaded.definitions.connections
+    connections, guardrails = loaded.definitions.connections, Guardrails(loaded.definitions.policy)
+    others = loaded.catalog.playbooks
     for suite in loaded.suites:
-        playbook = loaded.catalog.playbooks[suite.playbook]
-        results += await run_suite(suite, playbook, connections.specs(), connections.prepare)
+        playbook = others[suite.playbook]
+        results += await run_suite(suite, playbook, connections.specs(), connections.prepare, others, guardrails)
     return results
 
 

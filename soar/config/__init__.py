@@ -1,6 +1,7 @@
 """The settings of one installation: `soar.yaml`, and `SOAR_*` of the environment over it."""
 
 from soar.config.document import Document, read_document
+from soar.config.faults import Faults
 from soar.config.load import load_settings
 from soar.config.settings import (
     AuthSettings,
@@ -23,6 +24,7 @@ __all__ = [
     "Document",
     "EgressSettings",
     "ExecutionSettings",
+    "Faults",
     "LimitSettings",
     "PersonSettings",
     "RateLimit",

@@ -83,6 +83,7 @@ class Clearance:
             playbook_id=self._execution.playbook_id,
             requester=self._execution.actor,
             at=at,
+            containing=spec.undo is not None or (run.action.undo is not None and run.action.undo.action is not None),
         )
 
     def check(self, run: Run, spec: ActionSpec, prepared: Prepared, at: Millis) -> Cleared | Fact:
@@ -92,10 +93,7 @@ class Clearance:
             return void
         judgement = self._policy.judge(self.proposal(run, spec, prepared, at))
         if judgement.verdict == "forbidden":
-            message = "; ".join(judgement.reasons) or "policy forbids it"
-            data = {"result": "refused", "sent": False, "message": message, "error_kind": "guardrail"}
-            data["input"] = prepared.masked_inputs
-            return Fact(run.path, "outcome", run.attempt, at, data)
+            return _refusal(run, prepared, "; ".join(judgement.reasons) or "policy forbids it", at)
         if judgement.demand is not None and not any(_meets(judgement.demand, given, run) for given in run.approvals):
             return demanded(run, judgement.demand, at)
         reserves = tuple(
@@ -118,8 +116,11 @@ class Clearance:
         return self._policy.judge(self.proposal(run, spec, prepared, at))
 
     def over_budget(self, run: Run, spec: ActionSpec, prepared: Prepared, budget: str, at: Millis) -> Fact:
-        """Over budget is a question, never a failure."""
-        return demanded(run, self._policy.over_budget(self.proposal(run, spec, prepared, at), budget), at)
+        """Over budget is a question, and a failure only where policy says so."""
+        demand = self._policy.over_budget(self.proposal(run, spec, prepared, at), budget)
+        if demand is None:
+            return _refusal(run, prepared, f"the budget '{budget}' is full, and it refuses what is over it", at)
+        return demanded(run, demand, at)
 
     def undo_after(self, run: Run, spec: ActionSpec, prepared: Prepared, at: Millis) -> tuple[float, ...]:
         """When the containment lifts itself: as the playbook says, else as policy does."""
@@ -138,6 +139,12 @@ class Clearance:
                 reason = f"the connection '{run.action.connection}' is no longer the one that was shown"
                 return Fact(given.path, "voided", given.round, at, {"reason": reason})
         return None
+
+
+def _refusal(run: Run, prepared: Prepared, message: str, at: Millis) -> Fact:
+    """A guardrail's no: the step fails, and nothing has left."""
+    data = {"result": "refused", "sent": False, "message": message, "error_kind": "guardrail"}
+    return Fact(run.path, "outcome", run.attempt, at, data | {"input": prepared.masked_inputs})
 
 
 def demanded(run: Run, demand: Demand, at: Millis) -> Fact:

@@ -28,6 +28,8 @@ class Proposal:
     requester: str
     """The actor that opened the execution."""
     at: Millis
+    containing: bool = False
+    """It has a way back: the connector's own, or one that the playbook names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,8 @@ class PolicyView(Protocol):
         """Whether this call may go out."""
         ...
 
-    def over_budget(self, proposal: Proposal, budget: str) -> Demand:
-        """What must be asked when that budget is full: over budget is a question, never a failure."""
+    def over_budget(self, proposal: Proposal, budget: str) -> Demand | None:
+        """What must be asked when that budget is full; None where the policy says that it refuses."""
         ...
 
     def default_undo_after(self, proposal: Proposal) -> tuple[float, ...]:

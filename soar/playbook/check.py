@@ -8,7 +8,7 @@ from typing import Any
 from soar.errors import Location, Problem
 from soar.expression import near, spell_place
 from soar.model.action import ActionSpec
-from soar.model.playbook import Action, CallPlaybook, Fail, Playbook, Step, Stop, UndoSteps
+from soar.model.playbook import Action, AskApproval, CallPlaybook, Fail, Playbook, Step, Stop, UndoSteps
 from soar.playbook.names import Fault, Names, beside, opening_fault
 from soar.playbook.offers import action_findings, playbook_findings
 from soar.playbook.people import Staff, approval_findings
@@ -173,9 +173,7 @@ class _Checker:
         rule = step.approval
         assert rule is not None
         if rule.on_timeout == "approve":
-            place = self.places.value(step.location, "approval", "on_timeout")
-            message = "approval: when nobody answers, that is taken for a yes"
-            self.note(place, message, "policy must allow it; write reject, or leave it away", warning=True)
+            self._silent_yes(step)
         if self.staff is not None:
             found = approval_findings(
                 rule,
@@ -184,6 +182,22 @@ class _Checker:
                 lambda word, path: self.places.word(step.location, word, *path),
             )
             self.take(found)
+
+    def _silent_yes(self, step: Step) -> None:
+        """Silence may be a yes only to actions that policy names."""
+        place = self.places.value(step.location, "approval", "on_timeout")
+        if self.staff is None:
+            message = "approval: when nobody answers, that is taken for a yes"
+            self.note(place, message, "policy must allow it; write reject, or leave it away", warning=True)
+            return
+        alone = isinstance(step.body, AskApproval)
+        guarded = flat(self.playbook.steps) if alone else flat((step,))
+        names = {one.body.name for one in guarded if isinstance(one.body, Action)}
+        names = {name for name in names if (spec := self.specs.get(name)) is None or spec.changes}
+        refused = sorted(name for name in names if not self.staff.may_be_silent(name))
+        if refused:
+            message = f"approval: when nobody answers, {', '.join(refused)} would be done without anybody's yes"
+            self.note(place, message, "write reject, or name it in `approve_on_timeout` of the policy")
 
     # -- names in expressions -----------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from soar.config import Settings
 from soar.errors import Location
@@ -25,11 +26,17 @@ class Staff:
     """The roles of each person."""
     groups: Mapping[str, Collection[str]] = field(default_factory=dict)
     """The members of each group."""
+    silence: Collection[str] = ()
+    """Patterns of the actions for which policy takes silence for a yes."""
 
     @classmethod
-    def of(cls, settings: Settings) -> Staff:
+    def of(cls, settings: Settings, silence: Collection[str] = ()) -> Staff:
         """The people and groups of a configuration."""
-        return cls({name: person.roles for name, person in settings.people.items()}, settings.groups)
+        return cls({name: person.roles for name, person in settings.people.items()}, settings.groups, silence)
+
+    def may_be_silent(self, action: str) -> bool:
+        """Whether policy takes silence for a yes to that action."""
+        return any(fnmatchcase(action, pattern) for pattern in self.silence)
 
     def known(self, kind: str) -> Collection[str]:
         """The names of that kind."""

@@ -133,6 +133,9 @@ class ActionRule(Strict):
     """Neither who started the execution nor who wrote the playbook may say yes."""
     host_names: bool | None = None
     """A name may stand where an address is expected."""
+    counts_as: Literal["containing", "guarded", "notifying"] | None = None
+    """What these actions are, where their connector cannot know: an HTTP request that only tells somebody is
+    `notifying`; protected ones may be named in it."""
     undo_after: Waits | None = None
     """When a containment lifts itself where its playbook says nothing: one duration, or a ladder."""
 

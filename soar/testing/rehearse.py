@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from soar.engine import view
+from soar.engine import Guardrails, view
 from soar.errors import Location
 from soar.ids import derived_id
 from soar.ingest.match import explain
@@ -66,12 +66,13 @@ async def run_suite(
     specs: Mapping[str, ActionSpec],
     prepare: Prepare | None = None,
     others: Mapping[str, Playbook] | None = None,
+    guardrails: Guardrails | None = None,
 ) -> list[CaseResult]:
     """Run every test of one playbook, each on a database of its own that is gone afterwards.
 
-    `others` are the playbooks that it may call.
+    `others` are the playbooks that it may call; under `guardrails` the policy is in force as it is for real.
     """
-    return [await _run(case, playbook, specs, prepare, others or {}) for case in suite.cases]
+    return [await _run(case, playbook, specs, prepare, others or {}, guardrails) for case in suite.cases]
 
 
 async def _run(
@@ -80,6 +81,7 @@ async def _run(
     specs: Mapping[str, ActionSpec],
     prepare: Prepare | None,
     others: Mapping[str, Playbook],
+    guardrails: Guardrails | None,
 ) -> CaseResult:
     connections = FakeConnections(dict(specs), prepare)
     unknown = [name for name in case.mocks if name not in specs and not _is_undo(name, specs)]
@@ -92,7 +94,7 @@ async def _run(
     if unmatched is not None:
         return CaseResult(playbook.id, case.name, case.location, (unmatched,))
     with tempfile.TemporaryDirectory(prefix="soar-test-") as folder:
-        async with stage(Path(folder), connections) as world:
+        async with stage(Path(folder), connections, guardrails) as world:
             box = BallotBox(world, case.approvals)
             execution = await _play(world, case, playbook, others, box)
             found = box.differences() + await _differences(world, case.expect, playbook, execution)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from soar.clock import Millis, rfc3339
-from soar.engine import Engine, Limits
+from soar.engine import Engine, Guardrails, Limits
 from soar.engine.pinned import PinnedPlaybooks
 from soar.ids import derived_id
 from soar.model.alert import Alert, Match, RawAlert
@@ -32,7 +32,10 @@ async def nothing() -> bool:
 class Stage:
     """One engine that can be stopped like a crash and started again."""
 
-    def __init__(self, store: Store, connections: FakeConnections, clock: FakeClock) -> None:
+    def __init__(
+        self, store: Store, connections: FakeConnections, clock: FakeClock, guardrails: Guardrails | None = None
+    ) -> None:
+        self._guardrails = guardrails
         self.store = store
         self.connections = connections
         self.clock = clock
@@ -43,7 +46,9 @@ class Stage:
         self.engine = self._new_engine()
 
     def _new_engine(self) -> Engine:
-        return Engine(self.store, self.connections, PinnedPlaybooks(self.store), self.clock, Limits(active=50))
+        playbooks = PinnedPlaybooks(self.store)
+        limits = Limits(active=50)
+        return Engine(self.store, self.connections, playbooks, self.clock, limits, guardrails=self._guardrails)
 
     async def open(
         self, playbook: Playbook, alert: Mapping[str, Any], timeout: float = _WEEK, **more: Any
@@ -140,10 +145,12 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path, connections: FakeConnections) -> AsyncIterator[Stage]:
+async def stage(
+    folder: Path, connections: FakeConnections, guardrails: Guardrails | None = None
+) -> AsyncIterator[Stage]:
     """A stage on a database of its own in that folder."""
     store = await Store.open(f"sqlite:///{folder}/stage.db", synchronous="OFF")
-    built = Stage(store, connections, FakeClock())
+    built = Stage(store, connections, FakeClock(), guardrails)
     try:
         yield built
     finally:

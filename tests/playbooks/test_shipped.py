@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from soar.config import Settings
+from soar.engine import Guardrails
 from soar.playbook import Catalog
 from soar.runtime import Definitions
 from soar.testing.rehearse import CaseResult, run_suite
@@ -50,8 +51,9 @@ def catalog(definitions: Definitions) -> Catalog:
 
 async def _results(name: str, definitions: Definitions, catalog: Catalog) -> list[CaseResult]:
     suite = read_suite(FOLDER / f"{name}.test.yaml")
-    connections = definitions.connections
-    return await run_suite(suite, catalog.playbooks[suite.playbook], connections.specs(), connections.prepare)
+    connections, others = definitions.connections, catalog.playbooks
+    guardrails = Guardrails(definitions.policy)
+    return await run_suite(suite, others[suite.playbook], connections.specs(), connections.prepare, others, guardrails)
 
 
 def test_each_shipped_playbook_holds_and_has_tests(catalog: Catalog) -> None:
