@@ -65,7 +65,9 @@ def subjects(spec: ActionSpec, inputs: Mapping[str, Any], kinds: Kinds) -> Itera
     for name, value in inputs.items():
         kind = kinds.get(name, "free")
         if kind is None:
-            continue
+            if not isinstance(value, Mapping | list | tuple):
+                continue
+            kind = "free"  # a body that is data is read by a system, whatever the parameter is called
         for subject in _leaves(kind, name, value, name in needed, paths=name in _PATHS):
             count += 1
             if count > MAX_VALUES:
