@@ -57,7 +57,7 @@ class Activation:
         self._busy: dict[str, Millis] = {}
         """Paths whose target somebody else is changing, and when to try again."""
         self._poked: asyncio.Future[None] | None = None
-        self._signalled = execution.epoch > 0
+        self._signalled = execution.epoch > 0 or execution.slot_key is not None
         self._stopping = False
 
     @property
@@ -67,7 +67,7 @@ class Activation:
 
     @property
     def woken(self) -> bool:
-        """It parked, but somebody had left a signal meanwhile: it is to be taken up again at once."""
+        """It may have made something ready: itself, by a signal that came as it parked, or others, by what it told them."""
         return self._writing.woken
 
     def stop(self) -> None:
@@ -108,7 +108,7 @@ class Activation:
             await self._commands.carry_out(round)  # what was said to others in the last round: questions, withdrawals
             await self._writing.finish(round.finish)
             return True
-        self._flights.drop({(run.path, run.attempt) for run in round.runs})
+        self._drop({(run.path, run.attempt) for run in round.runs})
         self._flights.cut(round.runs)
         if await self._commands.carry_out(round) or await self._begin(round):
             return False
@@ -119,6 +119,12 @@ class Activation:
             await self._wait(round)
             return False
         return await self._rest(round)
+
+    def _drop(self, wanted: set[tuple[str, int]]) -> None:
+        """Calls that were cut, and looks for calls that are not made now: a finished look would be waited for again."""
+        self._flights.drop(wanted)
+        for place in self._looks.keys() - wanted:
+            self._looks.pop(place).cancel()
 
     def _decide(self) -> Round:
         self._history.move_to(self._clock.now())
@@ -137,6 +143,7 @@ class Activation:
         """Start the calls that are not under way yet; True when a fact came instead of one, so decide again."""
         self.halted = False
         calls: list[Ready] = []
+        looked: set[Place] = set()
         for run in self._new(round):
             ready = await self._around.calls.ready(run, self._history)
             if isinstance(ready, Fact):
@@ -144,8 +151,14 @@ class Activation:
                 return True
             if isinstance(ready, Halt):
                 self.halted = True
-            elif ready.contains is None or not ready.facts or self._looked(ready):
-                calls.append(ready)
+                continue
+            if ready.contains is not None and ready.facts:
+                looked.add((run.path, run.attempt))
+                if not self._looked(ready):
+                    continue
+            calls.append(ready)
+        for place in self._looks.keys() - looked:
+            self._looks.pop(place).cancel()  # its call was refused, halted or cut: nobody waits for the answer
         return await self._write_ahead(calls) if calls else False
 
     def _new(self, round: Round) -> list[Run]:
@@ -196,10 +209,10 @@ class Activation:
 
     def _refused(self, ready: Ready, error: TargetBusy | OverBudget) -> bool:
         """Another execution changes the target at this moment, or a budget is full."""
+        self._looks.pop((ready.run.path, ready.run.attempt), None)
         if isinstance(error, OverBudget):
             self._take_in(self._around.calls.over_budget(ready, error.budget, self._history.now))
             return True
-        self._looks.pop((ready.run.path, ready.run.attempt), None)
         self._busy[ready.run.path] = self._clock.now() + TARGET_PAUSE
         return False
 
