@@ -154,6 +154,7 @@ class Runtime:
             self.engine.wake,
             timeout=self.settings.execution.timeout,
             mask=self.masker.mask,
+            paused=self.guardrails.stops.paused,
         )
         self.ringer = Ringer(store.alerts, store.events, lambda: self.loaded.playbooks, clock, self.processor.wake)
         proxies = [ip_network(network, strict=False) for network in self.settings.trusted_proxies]

@@ -31,6 +31,7 @@ class StopSwitches:
                 return f"stopped by {switch.by}: {switch.reason}"
         return None
 
-    def playbook_reason(self, playbook: str) -> str | None:
-        """Why nothing new opens for that playbook; None when it may."""
-        return self.reason("", playbook) if self._set else None
+    def paused(self, playbook: str) -> str | None:
+        """Why nothing new opens for that playbook; None when it may. Where all is stopped, what opens waits."""
+        switch = self._set.get(f"playbook:{playbook}")
+        return None if switch is None else f"stopped by {switch.by}: {switch.reason}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -41,9 +41,15 @@ class NotOpened(Exception):
     """The playbook fits, but its execution cannot be put together; the message is for the trace."""
 
 
-def weighed(matches: Sequence[Match], playbooks: Mapping[str, Playbook], now: Millis) -> list[Match]:
-    """The matches with those taken out that must not open: disabled, out of date, or not the exclusive one."""
-    told = [_in_force(match, playbooks[match.playbook_id], now) for match in matches]
+Paused = Callable[[str], str | None]
+"""Why nothing new opens for a playbook; None when it may."""
+
+
+def weighed(
+    matches: Sequence[Match], playbooks: Mapping[str, Playbook], now: Millis, paused: Paused = lambda _: None
+) -> list[Match]:
+    """The matches with those taken out that must not open: disabled, stopped, out of date, or not the exclusive one."""
+    told = [_in_force(match, playbooks[match.playbook_id], now, paused) for match in matches]
     live = [
         playbooks[match.playbook_id]
         for match in told
@@ -57,9 +63,12 @@ def weighed(matches: Sequence[Match], playbooks: Mapping[str, Playbook], now: Mi
     return [_unless_chosen(match, playbooks[match.playbook_id], winner) for match in told]
 
 
-def _in_force(match: Match, playbook: Playbook, now: Millis) -> Match:
+def _in_force(match: Match, playbook: Playbook, now: Millis, paused: Paused) -> Match:
     if match.outcome != "matched":
         return match
+    stopped = paused(playbook.id)
+    if stopped is not None:
+        return _not_fired(match, stopped)
     if playbook.mode == "disabled":
         return _not_fired(match, "its mode is disabled")
     if playbook.valid_from is not None and now < playbook.valid_from:

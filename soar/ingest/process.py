@@ -13,7 +13,7 @@ from soar.clock import Clock
 from soar.errors import Conflict, NormalizeFailed, NotFound, StoreError, StoreUnavailable
 from soar.ingest.manual import MANUAL, event_of, hops_of, run_of
 from soar.ingest.normalize import normalize
-from soar.ingest.opening import NotOpened, Opened, Request, execution_of, weighed
+from soar.ingest.opening import NotOpened, Opened, Paused, Request, execution_of, weighed
 from soar.ingest.source import Source
 from soar.model.alert import Alert, Match, RawAlert
 from soar.model.execution import Execution
@@ -75,6 +75,7 @@ class Processor:
         *,
         timeout: float,
         mask: Callable[[Any], Any] = lambda data: data,
+        paused: Paused = lambda _: None,
     ) -> None:
         self._alerts = alerts
         self._sources = sources
@@ -83,6 +84,7 @@ class Processor:
         self._on_opened = on_opened
         self._timeout = timeout
         self._mask = mask
+        self._paused = paused
         self._kept = asyncio.Event()
 
     def wake(self) -> None:
@@ -148,7 +150,7 @@ class Processor:
         if raw.source == MANUAL:
             told = event_of(raw)
             return self._opening_of_event(raw, alert, loaded) if told else self._opening_by_hand(raw, alert, loaded)
-        matches = weighed(loaded.match(alert), loaded.playbooks, self._clock.now())
+        matches = weighed(loaded.match(alert), loaded.playbooks, self._clock.now(), self._paused)
         return self._opened(alert, matches, loaded, Request(f"source:{alert.source}", hops_of(raw)))
 
     def _opening_by_hand(self, raw: RawAlert, alert: Alert, loaded: Loaded) -> Opening:
@@ -169,7 +171,7 @@ class Processor:
             for book, pattern in sorted(listening, key=lambda one: one[0].id)
             if fnmatchcase(name, pattern)
         ]
-        matches = weighed(matches, loaded.playbooks, self._clock.now())
+        matches = weighed(matches, loaded.playbooks, self._clock.now(), self._paused)
         return self._opened(alert, matches, loaded, Request(f"event:{name}", hops_of(raw)))
 
     def _opened(self, alert: Alert, matches: Sequence[Match], loaded: Loaded, asked: Request) -> Opening:

@@ -423,6 +423,20 @@ def test_s19_a_stopped_connection_holds_its_calls_until_it_is_released(server: S
     assert server.get("/switches")["items"] == []
 
 
+def test_m04_a_stopped_playbook_opens_nothing_and_the_alert_says_why(server: Served) -> None:
+    body = {"scope": "playbook:note", "reason": "it floods us"}
+    assert server.ask("POST", "/switches", json=body).status_code == 201
+    try:
+        (alert,) = server.deliver({"id": "while stopped", "rule_name": "Token replay"})
+        assert server.processed(alert["id"])["state"] == "unmatched"
+        traces = {one["playbook_id"]: one["trace"] for one in server.get(f"/alerts/{alert['id']}/matches")["items"]}
+        assert traces["note"]["reason"] == "stopped by token:analyst: it floods us"
+    finally:
+        server.ask("POST", "/switches/playbook:note/release", json={"reason": "over"})
+    (alert,) = server.deliver({"id": "after", "rule_name": "Token replay"})
+    server.executions_of(alert["id"])
+
+
 @pytest.mark.parametrize("scope", ["everything", "connection:apu", "playbook:none", "connection:"])
 def test_a_stop_button_that_would_hold_nothing_is_refused(server: Served, scope: str) -> None:
     assert detail(server.ask("POST", "/switches", json={"scope": scope, "reason": "x"}), 422)
