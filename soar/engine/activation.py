@@ -67,7 +67,7 @@ class Activation:
 
     @property
     def woken(self) -> bool:
-        """It may have made something ready: itself, by a signal that came as it parked, or others, by what it told them."""
+        """It may have made something ready: itself, by a signal that came as it parked, or others that it told."""
         return self._writing.woken
 
     def stop(self) -> None:
@@ -148,6 +148,7 @@ class Activation:
             ready = await self._around.calls.ready(run, self._history)
             if isinstance(ready, Fact):
                 self._take_in(ready)
+                self._writing.held_back(ready)
                 return True
             if isinstance(ready, Halt):
                 self.halted = True
@@ -211,7 +212,9 @@ class Activation:
         """Another execution changes the target at this moment, or a budget is full."""
         self._looks.pop((ready.run.path, ready.run.attempt), None)
         if isinstance(error, OverBudget):
-            self._take_in(self._around.calls.over_budget(ready, error.budget, self._history.now))
+            fact = self._around.calls.over_budget(ready, error.budget, self._history.now)
+            self._take_in(fact)
+            self._writing.held_back(fact)
             return True
         self._busy[ready.run.path] = self._clock.now() + TARGET_PAUSE
         return False

@@ -245,7 +245,7 @@ class Engine:
             await self._set_bell()
         if self._woken:
             self._woken = False
-            await self.scan()
+            await self.look()
 
     async def _activate(self, execution: Execution) -> bool:
         """Drive one execution; True when it may have moved the next bell."""
@@ -267,7 +267,7 @@ class Engine:
         if self._stopping:
             activation.stop()
         await activation.drive()
-        self._woken = self._woken or activation.woken or execution.parent_id is not None
+        self._woken = self._woken or activation.woken
         if activation.halted:
             self._halted.add(execution.id)
         return activation.timed

@@ -64,7 +64,8 @@ class Writing:
             await self._around.store.artefacts.put(content, self._history.now)
         while True:
             try:
-                self.woken = await self._around.store.executions.commit(unit)
+                signalled = await self._around.store.executions.commit(unit)
+                self.woken = self.woken or signalled or unit.related or bool(unit.events or unit.children)
                 break
             except StoreUnavailable as error:
                 log.warning("history not written, trying again", execution=self._execution.id, reason=str(error))
@@ -110,10 +111,24 @@ class Writing:
             "error": finish.error,
         }
 
-    def _tell(self, name: str, data: dict[str, object], at: Millis) -> None:
+    def held_back(self, fact: Fact) -> None:
+        """A guardrail's no or question is on record, and told to whom it may concern (I02)."""
+        if fact.kind == "outcome" and fact.data.get("error_kind") == "guardrail":
+            action, reason = "guardrail.refused", fact.data["message"]
+        elif fact.kind == "demanded":
+            action, reason = "guardrail.asked", fact.data["reason"]
+        else:
+            return
+        execution = self._execution
+        told = {"playbook": execution.playbook_id, "step": fact.path, "reason": reason}
+        self._pending.audit.append(Audit("policy", action, f"execution:{execution.id}", fact.at, told))
+        about = {"execution": execution.id, "alert": execution.alert_id, **told}
+        self._tell(action, about, fact.at, fact.path, fact.attempt)
+
+    def _tell(self, name: str, data: dict[str, object], at: Millis, *place: str | int) -> None:
         """An event, where some playbook listens to it; shadow and dry run tell nobody (S36)."""
         if self._execution.mode == "live" and self._around.wanted(name):
-            identity = derived_id(self._execution.id, "event", name)
+            identity = derived_id(self._execution.id, "event", name, *place)
             self._pending.events.append(Event(identity, name, data, at, self._execution.hops))
 
     def _audit(self, finish: Finish, at: Millis) -> None:

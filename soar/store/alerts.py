@@ -113,8 +113,9 @@ class Alerts:
         return await self._reader.run(lambda db: _unprocessed(db, limit))
 
     async def open(self, openings: Sequence[Opening]) -> list[str]:
-        """Write each opening as one unit; the ids of the executions that are new.
+        """Write each opening as one unit; the ids of the new executions that may begin.
 
+        Those that wait for a slot are not among them.
         An alert that was opened before is left as it is. When one opening is refused, the others
         are written before the error is raised.
 

@@ -23,7 +23,10 @@ _SELECT: Final = f"SELECT {', '.join(rows.EXECUTION)} FROM executions"
 _READY: Final = (
     f"{_SELECT} WHERE state = 'queued' ORDER BY priority DESC, opened_at, seq LIMIT ?",
     f"{_SELECT} WHERE state = 'parked' AND due_at <= ? ORDER BY due_at LIMIT ?",
-    f"{_SELECT} WHERE +state = 'parked' AND id IN (SELECT execution_id FROM signals WHERE taken = 0) LIMIT ?",
+    (
+        f"{_SELECT} WHERE +state = 'parked' AND waits_for_slot = 0"
+        " AND id IN (SELECT execution_id FROM signals WHERE taken = 0) LIMIT ?"
+    ),
 )
 
 

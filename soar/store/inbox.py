@@ -61,9 +61,8 @@ def open_alerts(connection: sqlite3.Connection, openings: Sequence[Opening]) -> 
     opened = set(rows.insert_executions(connection, opening_now))
     limited = [one for one in opening_now if one.slot_key is not None and one.id in opened]
     if limited:
-        take_slots(
-            connection, limited, {key: rule for opening in new.values() for key, rule in opening.when_full.items()}
-        )
+        rules = {key: rule for opening in new.values() for key, rule in opening.when_full.items()}
+        opened -= take_slots(connection, limited, rules)
     matched = sum(row[1] == "matched" for row in given)
     rows.count(connection, {"matched": matched, "unmatched": len(given) - matched})
     return [_opened(opening, new.pop(opening.alert.id, None), opened, standing) for opening in openings]

@@ -26,9 +26,16 @@ def wake(connection: sqlite3.Connection, signal: Signal) -> ExecutionState:
         " ON CONFLICT (id) DO NOTHING",
         (signal.id, signal.execution_id, signal.kind, dumps(signal.data), signal.at),
     )
-    awake(connection, signal.execution_id)
+    if signal.kind == "cancel" or not _waits_for_slot(connection, signal.execution_id):
+        awake(connection, signal.execution_id)
     state: ExecutionState = row[0]
     return state
+
+
+def _waits_for_slot(connection: sqlite3.Connection, execution_id: str) -> bool:
+    """Such a one begins when it has its slot, and takes in then what was said to it; only a cancel ends the wait."""
+    sql = "SELECT waits_for_slot FROM executions WHERE id = ?"
+    return bool(connection.execute(sql, (execution_id,)).fetchone()[0])
 
 
 def awake(connection: sqlite3.Connection, execution_id: str) -> bool:

@@ -17,8 +17,14 @@ _NOT_FINAL: Final = "state NOT IN ('succeeded', 'failed', 'cancelled', 'skipped'
 _HOLDING: Final = f"slot_key = ? AND waits_for_slot = 0 AND {_NOT_FINAL}"
 
 
-def take_slots(connection: sqlite3.Connection, opened: Sequence[Execution], when_full: Mapping[str, WhenFull]) -> None:
-    """Let those that were just opened have their slot, or wait, or be skipped, in the order of their opening."""
+def take_slots(
+    connection: sqlite3.Connection, opened: Sequence[Execution], when_full: Mapping[str, WhenFull]
+) -> set[str]:
+    """Let those that were just opened have their slot, or wait, or be skipped, in the order of their opening.
+
+    The ids of those that have none.
+    """
+    without: set[str] = set()
     for execution in opened:
         if execution.slot_key is None or _ancestor_holds(connection, execution):
             continue
@@ -31,6 +37,7 @@ def take_slots(connection: sqlite3.Connection, opened: Sequence[Execution], when
         ]
         if len(holding) < execution.slot_limit:
             continue
+        without.add(execution.id)
         rule = when_full.get(execution.id, "queue")
         if rule == "skip":
             _skip(connection, execution)
@@ -38,6 +45,7 @@ def take_slots(connection: sqlite3.Connection, opened: Sequence[Execution], when
         _wait(connection, execution.id)
         if rule == "cancel_oldest":
             _cancel(connection, holding[0], execution)
+    return without
 
 
 def free_slot(connection: sqlite3.Connection, slot: str, limit: int) -> None:
