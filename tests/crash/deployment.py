@@ -1,10 +1,10 @@
-"""A playbook with every kind of step, the connections it uses, and the world those act on."""
+"""The connections of the deployment that is killed, and the world those act on."""
 
 from __future__ import annotations
 
-from bench.target import Answer, ApiCall
+from collections import defaultdict
 
-RULE = "Token replay"
+from bench.target import Answer, ApiCall
 
 CONFIG = """\
 database: sqlite:///soar.db
@@ -16,6 +16,7 @@ sources:
 connections:
   api: {{connector: http, settings: {{base_url: "{target}"}}}}
   fence: {{connector: fence, timeout: 1, settings: {{base_url: "{target}"}}}}
+people: {{ana: {{roles: [analyst]}}, ben: {{roles: [analyst]}}}}
 """
 
 FENCE = '''\
@@ -28,12 +29,12 @@ class Client(Params):
     ip: str
     """Client address to keep out."""
     ref: str
-    """The alert it is about."""
+    """What it is about."""
 
 
 class Blocked(Result):
     ref: str
-    """The alert it was about."""
+    """What it was about."""
 
 
 class Fence(HttpConnector):
@@ -62,51 +63,18 @@ class Fence(HttpConnector):
         return Health(ok=True)
 '''
 
-PLAYBOOK = """\
-id: every-kind
-trigger: {match: {selection: {rule_name: Token replay}}}
-steps:
-  - set: {ref: "{{ alert.source_ref }}"}
-  - {id: look, action: api.get, with: {path: /look, query: {ref: "{{ vars.ref }}"}}}
-  - id: never
-    when: alert.src_ip is none
-    action: api.request
-    with: {method: POST, path: /never, json: {ref: "{{ vars.ref }}"}}
-  - id: branch
-    if: steps.look.output.body.receipt == 'look-' ~ vars.ref
-    then:
-      - {id: first, action: api.request, with: {method: POST, path: /first, json: {ref: "{{ vars.ref }}"}}}
-    else:
-      - {id: other, action: api.request, with: {method: POST, path: /other, json: {ref: "{{ vars.ref }}"}}}
-  - id: group
-    steps:
-      - id: block
-        action: fence.block_ip
-        with: {ip: "{{ alert.src_ip }}", ref: "{{ vars.ref }}"}
-        undo: {after: 2s}
-      - id: flaky
-        action: api.request
-        with: {method: POST, path: /flaky, json: {ref: "{{ vars.ref }}"}}
-        retry: {attempts: 6, delay: 1s}
-  - id: refused
-    action: api.request
-    with: {method: POST, path: /refused, json: {ref: "{{ vars.ref }}"}}
-    on_failure:
-      - {id: mend, action: api.request, with: {method: POST, path: /mend, json: {ref: "{{ vars.ref }}"}}}
-  - {id: last, action: api.request, with: {method: POST, path: /last, json: {ref: "{{ vars.ref }}"}}}
-"""
-
-CHANGES = ("/first", "/block", "/flaky", "/refused", "/mend", "/last")
-"""What one execution changes, in order; `/unblock` follows when the block is over."""
+REFUSED = ("/refused first", "/item first-b")
+ONCE_BUSY, ONCE_SILENT = "/flaky first", "/lost first"
 
 
 class World:
     """What the systems behind the connections hold; it outlives every process under test."""
 
     def __init__(self) -> None:
-        self.changes: list[ApiCall] = []
+        self.keys: dict[str, list[str | None]] = defaultdict(list)
+        """By what was changed, such as `/block first-short`: the keys under which that was asked for."""
         self.blocked: set[str] = set()
-        self._refused_once: set[str] = set()
+        self._busy_once = False
 
     def answer(self, call: ApiCall) -> Answer:
         """Do what is asked, and say what became of it."""
@@ -114,19 +82,23 @@ class World:
             return Answer()
         if call.path == "/blocked":
             return Answer(200 if call.ref in self.blocked else 404)
-        if call.path == "/flaky" and call.ref not in self._refused_once:
-            self._refused_once.add(call.ref)
+        change = f"{call.path} {call.ref}"
+        if change == ONCE_BUSY and not self._busy_once:
+            self._busy_once = True
             return Answer(503)
-        self.changes.append(call)
+        self.keys[change].append(call.key)
         if call.path == "/block":
             self.blocked.add(call.ref)
         elif call.path == "/unblock":
             self.blocked.discard(call.ref)
-        return Answer(422 if call.path == "/refused" else 200)
+        if change == ONCE_SILENT and len(self.keys[change]) == 1:
+            return Answer(drop=True)
+        return Answer(422 if change in REFUSED else 200)
 
-    def keys(self, path: str) -> set[str | None]:
-        """The keys under which it was asked to change that."""
-        return {call.key for call in self.changes if call.path == path}
-
-    def times(self, path: str) -> int:
-        return sum(call.path == path for call in self.changes)
+    @property
+    def doubled(self) -> list[str]:
+        """What was changed twice without the other system being able to tell."""
+        other_key = {change for change, keys in self.keys.items() if len(set(keys)) > 1 or None in keys}
+        # The fence knows no keys: it has to be asked first, and a block is never made twice.
+        blocks = {change for change, keys in self.keys.items() if change.startswith("/block ") and len(keys) > 1}
+        return sorted(other_key | blocks)
