@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 SPREAD := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-parts test-long check bench format lock wheel clean venv
+.PHONY: help demo test test-parts test-crash test-long check bench format lock wheel clean venv
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ test: venv ## Every test that needs no more than the package index
 
 test-parts: venv ## Tests against real parts from apt and npm (tests/parts/install.sh); a skip names what is missing
 	$(PYTEST) -m parts -rs
+
+test-crash: venv ## SIGKILL before and after every write of a playbook with every kind of step (under 10 minutes)
+	$(PYTEST) -s tests/crash -k every_write
 
 test-long: venv ## The slow ones too
 	$(PYTEST) $(SPREAD) -m "not parts and not bench" --timeout 900
