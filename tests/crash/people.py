@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Self
 
@@ -35,7 +36,7 @@ class People:
         """None while the server has not made its database."""
         try:
             return cls(await Store.open(f"sqlite:///{folder}/soar.db", create=False))
-        except (NotFound, StoreError):
+        except (NotFound, StoreError, sqlite3.OperationalError):  # it is being made at this very moment
             return None
 
     async def act(self) -> None:

@@ -70,15 +70,15 @@ async def matrix(folder: Path, chosen: int | None) -> None:
             async with places:
                 try:
                     got = await lived(folder / point.replace(":", "-"), http, point)
-                except AssertionError as error:
-                    count.wrong.append(f"{point} {error}")
+                except Exception as error:  # noqa: BLE001 # told with all the others
+                    count.wrong.append(f"{point} {error!r}")
                 else:
                     count.take(point, clean, got)
 
         await asyncio.gather(*map(live, points))
     print(f"\ncrash matrix, seed {seed}: {count}; {time.monotonic() - began:.0f} s")
     assert count.doubles == []
-    assert count.wrong == [], "\n".join(count.wrong)
+    assert count.wrong == [], f"seed {seed}\n" + "\n".join(count.wrong)
     # Writes differ by a few from run to run, as what arrives together is written together: the last may not come.
     assert count.resumed >= len(points) * 0.8
 
