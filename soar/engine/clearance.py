@@ -91,7 +91,8 @@ class Clearance:
         void = self._voided(run, at)
         if void is not None:
             return void
-        judgement = self._policy.judge(self.proposal(run, spec, prepared, at))
+        proposal = self.proposal(run, spec, prepared, at)
+        judgement = self._policy.judge(proposal)
         if judgement.verdict == "forbidden":
             return _refusal(run, prepared, "; ".join(judgement.reasons) or "policy forbids it", at)
         if judgement.demand is not None and not any(_meets(judgement.demand, given, run) for given in run.approvals):
@@ -105,7 +106,7 @@ class Clearance:
                 window=claim.window,
                 resume_at=claim.resume_at,
                 at=at,
-                forced=run.demand > 0,
+                forced=self._may_exceed(proposal, claim.budget, run),
             )
             for claim in judgement.budgets
         )
@@ -121,6 +122,13 @@ class Clearance:
         if demand is None:
             return _refusal(run, prepared, f"the budget '{budget}' is full, and it refuses what is over it", at)
         return demanded(run, demand, at)
+
+    def _may_exceed(self, proposal: Proposal, budget: str, run: Run) -> bool:
+        """Whether enough people said yes to this very value, so that a full budget need not ask again (S27)."""
+        if not run.approvals:
+            return False
+        demand = self._policy.over_budget(proposal, budget)
+        return demand is not None and any(_meets(demand, given, run) for given in run.approvals)
 
     def undo_after(self, run: Run, spec: ActionSpec, prepared: Prepared, at: Millis) -> tuple[float, ...]:
         """When the containment lifts itself: as the playbook says, else as policy does."""
@@ -166,9 +174,9 @@ def demanded(run: Run, demand: Demand, at: Millis) -> Fact:
 
 
 def _meets(demand: Demand, given: Given, run: Run) -> bool:
-    """Whether an approval that listed this very call had the quorum that is demanded (S27)."""
+    """Whether an approval that listed this very call, with its values, had the quorum that is demanded (S27)."""
     item = given.item(run.path)
-    if item is None or item.get("asks_again"):
+    if item is None or item.get("asks_again") or item.get("open"):
         return False
     enough = given.request["required"] >= demand.approvers.required
     return enough and set(demand.approvers.excluded) <= set(given.request["excluded"])

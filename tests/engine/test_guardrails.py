@@ -12,6 +12,7 @@ import pytest
 from soar.approval import Word, decide
 from soar.engine import Guardrails
 from soar.engine.stops import StopSwitches
+from soar.model.action import ActionCall, Outcome
 from soar.model.approval import Approval
 from soar.model.execution import Execution
 from soar.playbook import Staff
@@ -29,7 +30,12 @@ Under = Callable[[str], AbstractAsyncContextManager[Stage]]
 
 
 @pytest.fixture
-def under(tmp_path: Path, connections: FakeConnections) -> Under:
+def switches() -> StopSwitches:
+    return StopSwitches()
+
+
+@pytest.fixture
+def under(tmp_path: Path, connections: FakeConnections, switches: StopSwitches) -> Under:
     """A world in which that policy is in force, over the shipped one."""
 
     @asynccontextmanager
@@ -37,7 +43,7 @@ def under(tmp_path: Path, connections: FakeConnections) -> Under:
         folder = tmp_path / "world"
         folder.mkdir()
         policy = Policy(load_rules(settings(tmp_path, text), OWN))
-        async with stage(folder, connections, Guardrails(policy, StopSwitches())) as world:
+        async with stage(folder, connections, Guardrails(policy, switches)) as world:
             yield world
 
     return build
@@ -178,7 +184,7 @@ async def test_s19_over_budget_is_a_question_and_a_yes_goes_over_it(under: Under
         first = [await blocked(world, number) for number in (1, 2)]
         assert {one.state for one in first} == {"succeeded"}
         third = await blocked(world, 3)
-        assert third.awaiting == "approval"
+        assert (third.state, third.awaiting) == ("parked", "approval")
         request = await asked(world, third)
         assert "containments/gateway" in request.message
         assert len(connections.called("gateway.block_ip")) == 2
@@ -187,36 +193,102 @@ async def test_s19_over_budget_is_a_question_and_a_yes_goes_over_it(under: Under
         assert len(connections.called("gateway.block_ip")) == 3
 
 
+async def later(world: Stage, minutes: int) -> None:
+    await world.run(until=world.clock.now() + minutes * 60_000)
+
+
 async def test_s19_a_full_budget_stays_full_until_it_has_fallen_far_enough(under: Under) -> None:
     async with under(BUDGET) as world:
         await blocked(world, 1)
-        world.clock.move_to(world.clock.now() + 5 * 60_000)
+        await later(world, 5)
         await blocked(world, 2)
+        await later(world, 6)  # the first has left the window: one of two is used, and that is not yet few enough
         (view,) = await world.store.budgets.list(world.clock.now())
-        assert (view.budget, view.used, view.full_since) == ("containments/gateway", 2, world.clock.now() - 1_000)
-        world.clock.move_to(world.clock.now() + 6 * 60_000)  # the first has left the window, and one is still in it
+        assert (view.budget, view.used, view.limit) == ("containments/gateway", 1, 2)
+        assert view.full_since is not None
         assert (await blocked(world, 3)).awaiting == "approval"
-        world.clock.move_to(world.clock.now() + 5 * 60_000)  # none is in it any more
+        await later(world, 5)
         assert (await blocked(world, 4)).state == "succeeded"
 
 
 async def test_s19_what_changed_nothing_gives_its_part_back(under: Under, connections: FakeConnections) -> None:
-    refused, done = Answer.error("refused"), Answer.done({"ok": True})
-    connections.script("gateway.block_ip", refused, refused, done)
+    refused = Answer.error("refused")
+    connections.script("gateway.block_ip", refused, refused, refused, {"ok": True})
     async with under(BUDGET) as world:
-        states = [(await world.finish(await blocked(world, number))).state for number in (1, 2, 3, 4)]
-        assert states == ["failed", "failed", "succeeded", "succeeded"]
-        assert (await blocked(world, 5)).awaiting == "approval"
+        states = [(await blocked(world, number)).state for number in (1, 2, 3, 4, 5)]
+        assert states == ["failed", "failed", "failed", "succeeded", "succeeded"]
+        assert (await blocked(world, 6)).awaiting == "approval"
+
+
+async def test_s27_an_approval_that_showed_the_value_is_a_yes_to_going_over_the_budget(
+    under: Under, connections: FakeConnections
+) -> None:
+    async with under(BUDGET) as world:
+        await blocked(world, 1)
+        await blocked(world, 2)
+        guarded = await begin(world, GUARDED.replace("REQUIRED", "1"))
+        await say(world, await asked(world, guarded), "ana")
+        assert (await world.store.executions.get(guarded.id)).state == "succeeded"
+        assert [one.path for one in await world.store.approvals.of(guarded.id)] == ["b"]
+        (view,) = await world.store.budgets.list(world.clock.now())
+        assert view.used == 3
+
+
+NOTICES = "budgets: {notices: {for: notifying, limit: 3, window: 1h, per: playbook, when_full: refuse}}\n"
+NOTIFY = "- {id: t, for_each: '[1, 2, 3, 4, 5]', steps: [{id: say, action: api.call, with: {n: 1}}]}\n"
 
 
 async def test_m04_a_budget_that_refuses_fails_the_step(under: Under, connections: FakeConnections) -> None:
-    text = "budgets: {notices: {for: notifying, limit: 3, window: 1h, per: playbook, when_full: refuse}}\n"
-    async with under(text) as world:
-        steps = "- {id: t, for_each: '[1, 2, 3, 4, 5]', steps: [{id: say, action: api.call, with: {n: 1}}]}\n"
-        ended = await world.finish(await begin(world, steps))
+    async with under(NOTICES) as world:
+        ended = await begin(world, NOTIFY)
         assert ended.state == "failed"
         assert len(connections.called("api.call")) == 3
-        assert "notices/under-test" in str(ended.error)
+        facts = [fact for fact in await world.facts(ended) if fact.data.get("error_kind") == "guardrail"]
+        assert [fact.path for fact in facts] == ["t[3]/say", "t[4]/say"]
+        assert "notices/under-test" in facts[0].data["message"]
+
+
+async def test_m04_a_yes_to_the_call_is_no_yes_to_a_budget_that_refuses(
+    under: Under, connections: FakeConnections
+) -> None:
+    text = NOTICES.replace("limit: 3", "limit: 0") + 'actions: [{action: "api.*", verdict: approval}]\n'
+    async with under(text) as world:
+        execution = await begin(world, "- {id: say, action: api.call, with: {n: 1}}\n")
+        await say(world, await asked(world, execution), "ana")
+        assert (await world.store.executions.get(execution.id)).state == "failed"
+        assert connections.calls == []
+
+
+async def test_i02_a_refusal_and_a_question_are_recorded_for_people(under: Under) -> None:
+    text = 'protected: {mine: {addresses: [203.0.113.9]}}\nactions: [{action: "api.*", verdict: approval}]\n'
+    async with under(text) as world:
+        refused = await begin(world)
+        asking = await begin(world, "- {id: say, action: api.call, with: {n: 1}}\n")
+        told = {entry.subject: entry for entry in (await world.store.audit.page()).items if entry.actor == "policy"}
+        assert told[f"execution:{refused.id}"].action == "guardrail.refused"
+        assert "'mine'" in told[f"execution:{refused.id}"].data["reason"]
+        assert told[f"execution:{asking.id}"].action == "guardrail.asked"
+
+
+async def test_a_switch_thrown_while_the_target_is_looked_at_parks_the_call(
+    under: Under, connections: FakeConnections, switches: StopSwitches
+) -> None:
+    async with under("") as world:
+        await begin(world)  # its target is held now, so that the next one looks before it calls
+        second = await world.open(playbook(BLOCK), ALERT)
+        looks: list[ActionCall] = []
+
+        async def look(call: ActionCall) -> Outcome:
+            looks.append(call)
+            await world.store.switches.set("all", "person:ana", "drill", world.clock.now())
+            await switches.refresh(world.store)
+            return Outcome("absent")
+
+        connections.verify = look  # type: ignore[method-assign]
+        await world.run(until=world.clock.now() + 1_000)
+        halted = await world.store.executions.get(second.id)
+        assert (halted.state, halted.awaiting, len(looks)) == ("parked", "person", 1)
+        assert len(connections.called("gateway.block_ip")) == 1
 
 
 async def test_s36_a_dry_run_shows_the_verdict_and_counts_nothing(under: Under, connections: FakeConnections) -> None:
