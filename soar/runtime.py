@@ -16,7 +16,7 @@ from soar.connector.connections import ConnectionSet
 from soar.connector.masking import Masker
 from soar.connector.registry import ConnectorRegistry
 from soar.connector.secrets import SecretResolver
-from soar.engine import Engine, Guardrails, Limits, Rerun, listened, run_again
+from soar.engine import Engine, Guardrails, Limits, Rerun, Upkeep, listened, run_again
 from soar.engine.pinned import PinnedPlaybooks
 from soar.errors import DefinitionError, NotFound, Problem, RequestInvalid
 from soar.ingest.kinds import load_kinds
@@ -90,7 +90,7 @@ class Definitions:
         connections = ConnectionSet(
             registry, settings.connections, secrets, settings.egress.allow, clock or SystemClock(), masker
         )
-        policy = Policy(load_rules(settings, OwnAddresses.of(settings, connections.hosts())))
+        policy = Policy(load_rules(settings, OwnAddresses.of(settings, connections.hosts()), connections.specs()))
         return cls(settings, masker, secrets, registry, connections, policy)
 
     def catalog(self) -> Catalog:
@@ -113,6 +113,12 @@ class Definitions:
         if errors:
             raise DefinitionError(errors)
         return catalog
+
+
+def upkeep_of(settings: Settings) -> Upkeep:
+    """How what is held is looked after."""
+    kept = settings.containment
+    return Upkeep(kept.check_every, kept.reapply, kept.notice)
 
 
 class Runtime:
@@ -143,6 +149,7 @@ class Runtime:
             guardrails=self.guardrails,
             mask=self.masker.mask,
             wanted=lambda name: self.loaded.wants(name),  # noqa: PLW0108 # the set in use changes
+            upkeep=upkeep_of(self.settings),
         )
         kinds = load_kinds([self.settings.connectors])
         sources = open_sources(self.settings, kinds, definitions.secrets.resolve)

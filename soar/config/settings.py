@@ -201,6 +201,17 @@ class ExecutionSettings(Strict):
     """How long an orderly stop waits for open calls."""
 
 
+class ContainmentSettings(Strict):
+    """How what is contained is looked after."""
+
+    check_every: Seconds | None = 300.0
+    """How often each containment is looked for in its system, where its connector can; `null` for never."""
+    reapply: Annotated[int, Field(ge=0, le=100)] = 3
+    """How often in a day one that is gone is made again; after that, and with 0, it is left to a person."""
+    notice: Seconds = 900.0
+    """How long before its end the event `containment.expiring` is told."""
+
+
 class PersonSettings(Strict):
     """A person, with what they may do and where they are reached."""
 
@@ -234,6 +245,7 @@ class Settings(BaseSettings):
     egress: EgressSettings = EgressSettings()
     limits: LimitSettings = LimitSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    containment: ContainmentSettings = ContainmentSettings()
     people: dict[str, PersonSettings] = Field(default_factory=dict)
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     policy: Path | None = None

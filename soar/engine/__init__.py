@@ -2,8 +2,9 @@
 
 from soar.engine.again import run_again
 from soar.engine.clearance import Guardrails
+from soar.engine.drift import Upkeep
 from soar.engine.places import listened
 from soar.engine.rerun import Rerun
 from soar.engine.worker import Engine, Limits
 
-__all__ = ["Engine", "Guardrails", "Limits", "Rerun", "listened", "run_again"]
+__all__ = ["Engine", "Guardrails", "Limits", "Rerun", "Upkeep", "listened", "run_again"]

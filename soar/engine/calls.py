@@ -137,10 +137,13 @@ class RunCalls:
             if output is not None:
                 data = {"result": "done", "sent": False, "output": output, "inherited": self._execution.rerun_of}
                 return Fact(run.path, "outcome", run.attempt, at, data)
-        cleared = self._clearance.check(run, spec, prepared, at)
+        cleared = self._cleared(run, spec, prepared, at)
         if isinstance(cleared, Fact):
             return cleared
         return self._attempt(Ready(run, spec, call, (), (), False, prepared, first, contains), cleared, at)
+
+    def _cleared(self, run: Run, spec: ActionSpec, prepared: Prepared, at: Millis) -> Cleared | Fact:
+        return self._clearance.check(run, spec, prepared, at)
 
     def _attempt(self, ready: Ready, cleared: Cleared, at: Millis) -> Ready:
         """The call with what is committed before it: its attempt, its hold, its part of the budgets."""

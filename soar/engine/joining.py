@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from soar.clock import Millis
 from soar.engine.outcomes import hold_id
-from soar.model.action import ActionCall, ActionSpec, Connections
+from soar.model.action import ActionCall, ActionSpec, Connections, Outcome, UndoCall
+from soar.model.containment import Containment
 from soar.model.execution import Fact
 from soar.model.playbook import Action
 from soar.store import Store
 from soar.store.units import LedgerChange, Settle
+
+_ASKED: Final = 5
+"""Calls of one containment that are asked about, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +39,27 @@ class Holders:
         held = await self._store.containments.current(action.connection, family, target)
         if held is None or held.state != "held" or not spec.verifies:
             return None
-        stored = next((hold.undo for hold in held.holds if hold.undo is not None and hold.undo.exact), None)
-        if stored is None or stored.direct:
-            return None
-        call = ActionCall(
-            name=stored.name,
-            inputs=stored.inputs,
-            key=stored.key,
-            execution_id=held.id,
-            path="",
-            attempt=1,
-            timeout=spec.timeout,
-        )
-        told = await self._connections.verify(call)
+        told = await look(self._connections, held, spec.timeout)
         return Joined(held.id, told.output or {}) if told.kind == "done" else None
+
+
+def stored_calls(containment: Containment) -> list[UndoCall]:
+    """The calls that made it, the newest first, as far as they can be asked about and made again."""
+    found = [hold.undo for hold in containment.holds if hold.undo is not None]
+    return [call for call in reversed(found) if call.exact and not call.direct][:_ASKED]
+
+
+async def look(connections: Connections, containment: Containment, timeout: float) -> Outcome:
+    """Ask its system: `done` where one of its calls still stands, `absent` where none does."""
+    told = Outcome("unknown", message="no call is stored that can be asked about")
+    absent = True
+    for stored in stored_calls(containment):
+        call = ActionCall(stored.name, stored.inputs, stored.key, containment.id, "", 1, timeout)
+        told = await connections.verify(call)
+        if told.kind == "done":
+            return told
+        absent = absent and told.kind == "absent"
+    return told if absent else Outcome("unknown", message=told.message)
 
 
 def joined_facts(attempt: Fact, joined: Joined, at: Millis) -> list[Fact]:

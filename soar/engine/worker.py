@@ -18,15 +18,14 @@ from soar.clock import Clock, Millis, SystemClock
 from soar.engine.activation import Activation
 from soar.engine.around import Around, nothing_wanted
 from soar.engine.artefacts import with_artefacts
-from soar.engine.calls import CallMaker, LiftCalls, RunCalls
+from soar.engine.calls import CallMaker
 from soar.engine.children import Children
-from soar.engine.clearance import Clearance, Guardrails
+from soar.engine.clearance import Guardrails
+from soar.engine.drift import Upkeep, Watch
 from soar.engine.history import History
-from soar.engine.joining import Holders
-from soar.engine.lift import lift_playbook
+from soar.engine.loading import Loader
 from soar.engine.pinned import PinnedPlaybooks
 from soar.engine.requests import Requests
-from soar.engine.rerun import Inherited
 from soar.errors import DefinitionError, LeaseLost, NotFound, SoarError, StoreError, StoreUnavailable
 from soar.model.action import Connections
 from soar.model.alert import Alert
@@ -41,9 +40,6 @@ WATCH: Final = 0.25
 """Seconds between looks for what other processes wrote (S42)."""
 SWEEP: Final = 5.0
 """Seconds between sweeps, the safety net under every wake-up (S40)."""
-
-KEPT_ALERTS: Final = 2_000
-"""Alerts kept at hand for executions that wait for a place; the others are read when their turn comes."""
 
 
 Rank = tuple[bool, int, int]
@@ -85,6 +81,7 @@ class Engine:
         guardrails: Guardrails | None = None,
         mask: Callable[[Any], Any] = unmasked,
         wanted: Callable[[str], bool] = nothing_wanted,
+        upkeep: Upkeep | None = None,
     ) -> None:
         self._store = store
         self._connections = connections
@@ -95,7 +92,9 @@ class Engine:
         self._mask = mask
         self._wanted = wanted
         self._children = Children(playbooks, self._limits.timeout)
-        self._alerts: dict[str, Alert] = {}
+        upkeep, stops = upkeep or Upkeep(), self._guardrails.stops
+        self._held = Watch(store, connections, self._clock, stops, upkeep, wanted)
+        self._loader = Loader(store, connections, playbooks, self._clock, self._guardrails)
         self._ready: list[tuple[Rank, Millis, str, Execution]] = []
         self._queued: set[str] = set()
         self._signalled: set[str] = set()
@@ -138,6 +137,7 @@ class Engine:
         options = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         scheduler.add_job(self._watch, IntervalTrigger(seconds=WATCH), id="watch", **options)
         scheduler.add_job(self._sweep, IntervalTrigger(seconds=SWEEP), id="sweep", **options)
+        scheduler.add_job(self._keep_up, IntervalTrigger(seconds=SWEEP), id="upkeep", **options)
         scheduler.start()
         self._scheduler = scheduler
         await self._set_bell()
@@ -168,8 +168,8 @@ class Engine:
         for execution in executions:
             self._push(execution)
             alert = (alerts or {}).get(execution.alert_id or "")
-            if alert is not None and len(self._alerts) < KEPT_ALERTS:
-                self._alerts[alert.id] = alert
+            if alert is not None:
+                self._loader.keep(alert)
         self._fill()
 
     async def scan(self) -> None:
@@ -250,7 +250,7 @@ class Engine:
     async def _activate(self, execution: Execution) -> bool:
         """Drive one execution; True when it may have moved the next bell."""
         try:
-            playbook, calls, alert = await self._load(execution)
+            playbook, calls, alert = await self._loader.load(execution)
         except (NotFound, DefinitionError) as error:
             await self._give_up(execution, error)
             return False
@@ -275,42 +275,6 @@ class Engine:
     def _around(self, execution: Execution, playbook: Playbook, calls: CallMaker) -> Around:
         requests = Requests(self._connections, execution, playbook.author, self._mask)
         return Around(self._store, self._clock, calls, requests, self._children, self._wanted)
-
-    async def _load(self, execution: Execution) -> tuple[Playbook, CallMaker, dict[str, object]]:
-        if execution.kind == "lift":
-            undo_calls = await self._store.containments.undo_calls(execution.containment_id or "")
-            playbook, by_path = lift_playbook(undo_calls)
-            clearance = Clearance(self._guardrails, self._connections, execution, {})
-            return playbook, LiftCalls(self._connections, execution, by_path, clearance), {}
-        playbook = await self._playbooks.get(execution.playbook_digest)
-        alert = await self._alert(execution)
-        clearance = Clearance(self._guardrails, self._connections, execution, alert)
-        holders = Holders(self._store, self._connections)
-        inherited = await self._inherited(execution)
-        calls = RunCalls(self._connections, self._clock, execution, clearance, holders, inherited)
-        return playbook, calls, alert
-
-    async def _inherited(self, execution: Execution) -> Inherited | None:
-        """What the original of a rerun has done."""
-        if execution.rerun_of is None:
-            return None
-        marker = next(
-            (fact for fact in await self._store.executions.facts(execution.id) if fact.kind == "inherits"), None
-        )
-        if marker is None or marker.data["again"]:
-            return None
-        original = await self._store.executions.get(execution.rerun_of)
-        playbook = await self._playbooks.get(original.playbook_digest)
-        facts = await with_artefacts(await self._store.executions.facts(original.id), self._store)
-        return Inherited(playbook, facts)
-
-    async def _alert(self, execution: Execution) -> dict[str, object]:
-        if execution.alert_id is None:
-            return {}
-        alert = self._alerts.pop(execution.alert_id, None)
-        if alert is None:
-            alert = (await self._store.alerts.get(execution.alert_id)).alert
-        return {} if alert is None else alert.model_dump()
 
     async def _give_up(self, execution: Execution, error: SoarError) -> None:
         """What cannot even be loaded ends as failed and says why; it never stays for ever."""
@@ -354,6 +318,15 @@ class Engine:
             await self._store.executions.free_slots()
             await self._store.audit.seal()
             await self.scan()
+
+    async def _keep_up(self) -> None:
+        with contextlib.suppress(StoreError):
+            await self.look_after()
+
+    async def look_after(self) -> None:
+        """See to what is held: whether it is still there, and who is to know that it ends soon."""
+        await self._held.announce()
+        self.wake(await self._held.round())
 
     async def _set_bell(self) -> None:
         """One bell for the earliest due time, however many executions are parked (S43)."""

@@ -93,13 +93,26 @@ class Writing:
         )
         ledger: list[LedgerChange] = []
         if self._execution.containment_id is not None:
-            lifted = "lifted" if finish.state == "succeeded" else "stuck"
-            ledger.append(LiftEnded(self._execution.containment_id, lifted, now))  # type: ignore[arg-type]
-            self._tell(f"containment.{lifted}", {"containment": self._execution.containment_id}, now)
+            ledger = self._contained(self._execution.containment_id, finish, now)
         else:
             self._tell(f"execution.{finish.state}", self._about(finish), now)
             self._audit(finish, now)
         await self.commit(change, ledger=ledger)
+
+    def _contained(self, containment: str, finish: Finish, now: Millis) -> list[LedgerChange]:
+        """What the end of a lift, or of making it again, means for the containment; people hear of what failed."""
+        succeeded = finish.state == "succeeded"
+        data: dict[str, object] = {"containment": containment, "execution": self._execution.id, "error": finish.error}
+        if self._execution.kind == "reapply":
+            if not succeeded:
+                self._tell("containment.not_reapplied", data, now)
+                entry = Audit("engine", "containment.not_reapplied", f"containment:{containment}", now, data)
+                self._pending.audit.append(entry)
+            return []
+        self._tell("containment.lifted" if succeeded else "containment.stuck", data, now)
+        if not succeeded:
+            self._pending.audit.append(Audit("engine", "containment.stuck", f"containment:{containment}", now, data))
+        return [LiftEnded(containment, "lifted" if succeeded else "stuck", now)]
 
     def _about(self, finish: Finish) -> dict[str, object]:
         execution = self._execution

@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 
 from soar.clock import Millis
 
-ExecutionKind = Literal["run", "lift"]
+ExecutionKind = Literal["run", "lift", "reapply"]
+"""A playbook; taking one containment back; making one again that its system has lost."""
 ExecutionState = Literal["queued", "running", "parked", "succeeded", "failed", "cancelled", "skipped"]
 Awaiting = Literal["timer", "approval", "event", "child", "slot", "target", "person"]
 FINAL: Final[frozenset[str]] = frozenset({"succeeded", "failed", "cancelled", "skipped"})

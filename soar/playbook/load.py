@@ -16,7 +16,7 @@ from soar.playbook.source import MapNode, Node, Source, Unreadable, read_source
 from soar.playbook.steps import StepReader
 from soar.playbook.triggers import read_trigger
 
-_RESERVED = frozenset({"lift", "call"})
+_RESERVED = frozenset({"lift", "call", "reapply"})
 """What the engine calls the executions that are its own."""
 
 

@@ -15,7 +15,7 @@ from soar.clock import Millis
 from soar.errors import Conflict, NotFound, TargetBusy
 from soar.ids import derived_id
 from soar.model.execution import Execution
-from soar.store import rows, rungs
+from soar.store import drift, rows, rungs
 from soar.store.text import dumps, whole
 from soar.store.units import Apply, LiftEnded, Settle
 
@@ -121,13 +121,14 @@ def _join(connection: sqlite3.Connection, change: Apply) -> str | None:
 
 
 def _held(connection: sqlite3.Connection, change: Apply) -> str | None:
-    """The containment it joins without a call of its own: it must still be held."""
-    if change.joins is None:
+    """The containment it joins without a call of its own, or makes again: it must still be held."""
+    wanted = change.within or change.joins
+    if wanted is None:
         return None
-    row = connection.execute("SELECT state FROM containments WHERE id = ?", (change.joins,)).fetchone()
+    row = connection.execute("SELECT state FROM containments WHERE id = ?", (wanted,)).fetchone()
     if row is None or row[0] != "held":
         raise TargetBusy(f"{change.target} on {change.connection}: it is no longer held; look again")
-    return change.joins
+    return wanted
 
 
 def _lasts(connection: sqlite3.Connection, containment_id: str, change: Apply) -> float | None:
@@ -175,6 +176,9 @@ def settle(connection: sqlite3.Connection, change: Settle) -> None:
         return  # said before, or let go of by a person since: the lift has its undo call
     lasts = None if undo_after is None else round(undo_after * 1000)
     match change.result:
+        case "applied" if drift.is_reapplied(connection, change.hold_id):
+            _update_hold(connection, change.hold_id, ("released", 0, 1, None))
+            drift.restored(connection, containment_id, change.at)
         case "applied":
             _update_hold(connection, change.hold_id, ("live", 0, 1, None if lasts is None else change.at + lasts))
         case "unknown":

@@ -16,6 +16,7 @@ from soar.store.artefacts import Artefacts
 from soar.store.audit import AuditTrail
 from soar.store.budgets import Budgets
 from soar.store.containments import Containments
+from soar.store.drift import Drift
 from soar.store.events import Events
 from soar.store.executions import Executions
 from soar.store.questions import Questions
@@ -40,6 +41,7 @@ class Store:
         self.alerts = Alerts(self._writer, self._reader)
         self.executions = Executions(self._writer, self._reader)
         self.containments = Containments(self._writer, self._reader)
+        self.drift = Drift(self._writer, self._reader)
         self.questions = Questions(self._writer, self._reader)
         self.playbooks = PlaybookVersions(self._writer, self._reader)
         self.tokens = Tokens(self._writer, self._reader)

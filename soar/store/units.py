@@ -60,6 +60,8 @@ class Apply:
     joins: str | None = None
     """The containment, `held` when it was looked at, that this hold joins without a call of its own (S30); the unit
     fails with TargetBusy when it is no longer held."""
+    within: str | None = None
+    """The containment that this call makes again because its system has lost it (S35); likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ class Settle:
     `absent`: hold released; containment voided when no other hold is pending or live.
     `unknown`: hold stays pending with expires_at = attempt's time + undo_after; containment suspected unless
     another live hold keeps it held.
-    Without `undo` the stored one stays.
+    Without `undo` the stored one stays. Of a call that made a containment again (S35), `applied` leaves
+    no hold behind, only its undo call.
     """
 
     hold_id: str

@@ -10,6 +10,7 @@ from typing import Any
 
 from soar.clock import Millis, rfc3339
 from soar.engine import Engine, Guardrails, Limits
+from soar.engine.around import nothing_wanted
 from soar.engine.pinned import PinnedPlaybooks
 from soar.ids import derived_id
 from soar.model.alert import Alert, Match, RawAlert
@@ -41,6 +42,8 @@ class Stage:
         self.clock = clock
         connections.clock = clock
         self._alerts = 0
+        self.wanted: Callable[[str], bool] = nothing_wanted
+        """Which events some playbook listens to."""
         self.between: Callable[[], Awaitable[bool]] = nothing
         """What people do when nothing more happens by itself; True when somebody did something."""
         self.engine = self._new_engine()
@@ -48,7 +51,15 @@ class Stage:
     def _new_engine(self) -> Engine:
         playbooks = PinnedPlaybooks(self.store)
         limits = Limits(active=50)
-        return Engine(self.store, self.connections, playbooks, self.clock, limits, guardrails=self._guardrails)
+        return Engine(
+            self.store,
+            self.connections,
+            playbooks,
+            self.clock,
+            limits,
+            guardrails=self._guardrails,
+            wanted=lambda name: self.wanted(name),  # noqa: PLW0108 # a test may exchange it
+        )
 
     async def open(
         self, playbook: Playbook, alert: Mapping[str, Any], timeout: float = _WEEK, **more: Any
