@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from soar.model.action import UndoCall
 from soar.rehearsal.gateway import Gateway
 from tests.connectors.contract import Change, ConnectorContract, Subject, call, connected
 from tests.connectors.faults import FaultProxy, fault_proxy, serving
+from tests.connectors.ledger import ledger_on
 
 BLOCK = {"ip": "203.0.113.9", "reason": "token replay"}
 QUARANTINE = {"client_id": "c-42", "reason": "token replay"}
@@ -99,6 +101,21 @@ async def test_a_quarantine_is_for_one_client(subject: Subject, gateway: Gateway
     assert done.kind == "done", done.message
     assert status(gateway, "203.0.113.9", X_Api_Key="c-42") == 403
     assert status(gateway, "203.0.113.9", X_Api_Key="c-421") == 200
+
+
+async def test_s35_what_another_configuration_replaced_is_made_again_and_taken_back(
+    subject: Subject, gateway: Gateway, tmp_path: Path
+) -> None:
+    async with ledger_on(subject.connections, tmp_path) as ledger:
+        held = await ledger.contain("subject.block_ip", BLOCK)
+        assert (await ledger.look(held)).missing_since is None and entries(gateway, "soar-block") == 1
+        configuration = json.loads((gateway.folder / "caddy.json").read_text())
+        httpx.post(f"{gateway.admin_url}/load", json=configuration).raise_for_status()
+        assert status(gateway, "203.0.113.9") == 200
+        again = await ledger.look(held)
+        assert (again.missing_since, status(gateway, "203.0.113.9")) == (None, 403)
+        assert (await ledger.lift(held)).state == "lifted"
+    assert (status(gateway, "203.0.113.9"), entries(gateway, "soar-block")) == (200, 0)
 
 
 async def test_i03_one_address_has_one_spelling(subject: Subject) -> None:  # I03

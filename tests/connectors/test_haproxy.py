@@ -19,6 +19,7 @@ from soar.model.action import UndoCall
 from tests.connectors.contract import Change, ConnectorContract, Subject, call, connected
 from tests.connectors.haproxy_double import RuntimeDouble, runtime_double
 from tests.connectors.haproxy_part import Haproxy, needs_haproxy
+from tests.connectors.ledger import ledger_on
 
 BLOCK = {"ip": "203.0.113.9", "reason": "token replay"}
 QUARANTINE = {"client_id": "c-42", "reason": "token replay"}
@@ -121,6 +122,42 @@ async def test_two_calls_for_one_address_at_once_store_it_once(double: tuple[Run
     assert len(runtime.maps[runtime.ip_map]) == 1
 
 
+@pytest.mark.parametrize(
+    ("action", "inputs", "stood"),
+    [("block_ip", BLOCK, None), ("quarantine_client", QUARANTINE, None), ("quarantine_client", QUARANTINE, "limit")],
+)
+async def test_s35_what_the_maps_lost_is_made_again_and_taken_back(
+    double: tuple[RuntimeDouble, dict[str, Any]], tmp_path: Path, action: str, inputs: dict[str, Any], stood: str | None
+) -> None:
+    runtime, settings = double
+    name = runtime.ip_map if action == "block_ip" else runtime.client_map
+    if stood is not None:
+        runtime.add(name, "c-42", stood)
+    async with connected("haproxy", settings) as connections, ledger_on(connections, tmp_path) as ledger:
+        held = await ledger.contain(f"subject.{action}", inputs)
+        before = list(runtime.maps[name])
+        assert (await ledger.look(held)).missing_since is None and runtime.maps[name] == before
+        runtime.maps[name] = []  # as after a reload
+        again = await ledger.look(held)
+        assert (again.state, again.missing_since) == ("held", None)
+        assert [key for key, _ in runtime.maps[name]] == [key for key, _ in before]
+        assert (await ledger.lift(held)).state == "lifted"
+    assert runtime.maps[name] == ([("c-42", stood)] if stood else [])
+
+
+async def test_s35_what_a_person_keeps_removing_from_the_map_is_left_to_people(
+    double: tuple[RuntimeDouble, dict[str, Any]], tmp_path: Path
+) -> None:
+    runtime, settings = double
+    async with connected("haproxy", settings) as connections, ledger_on(connections, tmp_path, reapply=2) as ledger:
+        held = await ledger.contain("subject.block_ip", BLOCK)
+        for times in (1, 2, 3):
+            runtime.delete(runtime.ip_map, "203.0.113.9")
+            held = await ledger.look(held)
+            assert (held.missing_since is None, len(runtime.maps[runtime.ip_map])) == ((times < 3), int(times < 3))
+        assert (held.state, await ledger.look(held)) == ("held", await ledger.store.containments.get(held.id))
+
+
 @pytest.mark.parametrize("setting", [{"socket": "admin.sock"}, {"ip_map": "/a b.map"}, {"client_map": "/a;b"}])
 async def test_settings_that_would_not_work_are_refused_at_the_start(setting: dict[str, str]) -> None:
     ConnectionSettings.model_validate({"connector": "haproxy", "settings": setting})
@@ -213,19 +250,43 @@ async def workers(haproxy: Haproxy) -> set[str]:
     return {columns[0] for line in told.splitlines() if (columns := line.split())[1:2] == ["worker"]}
 
 
+async def reloaded(haproxy: Haproxy) -> None:
+    """Reload, and wait until only the new worker is left."""
+    before = await workers(haproxy)
+    assert haproxy.process is not None
+    os.kill(haproxy.process.pid, signal.SIGUSR2)
+    async with asyncio.timeout(20):
+        # The old worker takes requests, with the old map, until it is gone.
+        while len(now := await workers(haproxy)) != 1 or now == before:
+            await asyncio.sleep(0.05)
+
+
 @pytest.mark.parts
 async def test_with_map_files_a_reload_keeps_the_block(emptied: Haproxy) -> None:
     async with connected("haproxy", {**settings_of(emptied), "write_map_files": True}) as connections:
         done = await connections.perform(call("subject.block_ip", BLOCK))
-        before = await workers(emptied)
-        assert emptied.process is not None
-        os.kill(emptied.process.pid, signal.SIGUSR2)
-        async with asyncio.timeout(20):
-            # The old worker takes requests, with the old map, until it is gone.
-            while len(now := await workers(emptied)) != 1 or now == before:
-                await asyncio.sleep(0.05)
+        await reloaded(emptied)
         assert await Runtime(emptied.socket).entries(str(emptied.ip_map)) == {"203.0.113.9": "soar-key-1"}
         assert emptied.status("203.0.113.9") == 403
         undo = UndoCall("subject.block_ip", BLOCK, "key-1", done.output)
         assert (await connections.undo(undo, key="u", timeout=5)).kind == "done"
     assert (emptied.status("203.0.113.9"), emptied.ip_map.read_text()) == (200, "")
+
+
+@pytest.mark.parts
+async def test_s35_what_a_reload_forgets_is_found_missing_and_made_again(emptied: Haproxy, tmp_path: Path) -> None:
+    async with (
+        connected("haproxy", settings_of(emptied)) as connections,
+        ledger_on(connections, tmp_path) as ledger,
+    ):
+        held = await ledger.contain("subject.block_ip", BLOCK)
+        assert emptied.status("203.0.113.9") == 403
+        await reloaded(emptied)
+        assert emptied.status("203.0.113.9") == 200, "the map is empty after a reload"
+        again = await ledger.look(held)
+        assert emptied.status("203.0.113.9") == 403
+        assert (again.state, again.missing_since, again.expires_at) == ("held", None, held.expires_at)
+        assert (await ledger.trail(held))[-2:] == ["containment.missing", "containment.reapplied"]
+        assert (await ledger.lift(held)).state == "lifted"
+        assert emptied.status("203.0.113.9") == 200
+    assert await Runtime(emptied.socket).entries(str(emptied.ip_map)) == {}
