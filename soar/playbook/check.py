@@ -191,9 +191,12 @@ class _Checker:
             self.note(place, message, "policy must allow it; write reject, or leave it away", warning=True)
             return
         alone = isinstance(step.body, AskApproval)
-        guarded = flat(self.playbook.steps) if alone else flat((step,))
+        guarded = list(
+            flat((*self.playbook.steps, *self.playbook.on_failure, *self.playbook.finally_) if alone else (step,))
+        )
         names = {one.body.name for one in guarded if isinstance(one.body, Action)}
         names = {name for name in names if (spec := self.specs.get(name)) is None or spec.changes}
+        names |= {f"all of playbook {one.body.playbook}" for one in guarded if isinstance(one.body, CallPlaybook)}
         refused = sorted(name for name in names if not self.staff.may_be_silent(name))
         if refused:
             message = f"approval: when nobody answers, {', '.join(refused)} would be done without anybody's yes"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -13,22 +13,17 @@ from pydantic import ValidationError
 from soar.config import Document, Faults, Settings, read_document
 from soar.errors import ConfigError, Location, Problem
 from soar.expression import near
+from soar.model.action import ActionSpec
 from soar.model.approval import Approvers
 from soar.playbook import Staff
+from soar.policy.aimless import aimless
 from soar.policy.file import ApproverSettings, PolicyFile
+from soar.policy.origin import Read, origins
 from soar.policy.own import OwnAddresses
 from soar.policy.protected import NAME_KINDS, Entry, NameKind, Protection
 
 MAX_BYTES: Final = 4 << 20
 SHIPPED: Final = "the shipped policy"
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """One file: what it says, and where."""
-
-    said: PolicyFile
-    document: Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,51 +36,57 @@ class Rules:
     entries: tuple[tuple[str, Entry], ...] = ()
     """Everything protected by entry: its kind, and itself."""
     warnings: tuple[Problem, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Where each part stands, by its dotted name."""
 
 
-def load_rules(settings: Settings, own: OwnAddresses) -> Rules:
-    """The policy in force.
+def load_rules(settings: Settings, own: OwnAddresses, specs: Mapping[str, ActionSpec] | None = None) -> Rules:
+    """The policy in force; with the `specs` of all actions, patterns that fit none are told.
 
     Raises:
         ConfigError: the operator's file cannot be read, or does not hold; every problem is listed with its place.
     """
-    shipped = _shipped()
-    operators = None if settings.policy is None else _operators(settings.policy)
-    if operators is not None:
-        problems = list(_unknown_people(operators, Staff.of(settings)))
-        if problems:
-            raise ConfigError("\n".join(map(str, problems)), problems)
-    return _rules(shipped, operators, own, Staff.of(settings), settings.place())
+    shipped, staff = _shipped(), Staff.of(settings)
+    operators = None if settings.policy is None else _operators(settings.policy, staff)
+    warnings = [*_unanswered((operators or shipped).said, shipped.said, staff, settings.place())]
+    if operators is not None and specs is not None:
+        warnings += aimless(operators, specs)
+    return _rules(shipped, operators, own, warnings)
 
 
-def _rules(shipped: _Read, operators: _Read | None, own: OwnAddresses, staff: Staff, where: Location) -> Rules:
+def _rules(shipped: Read, operators: Read | None, own: OwnAddresses, warnings: Iterable[Problem]) -> Rules:
     said = shipped.said if operators is None else operators.said.over(shipped.said)
     entries = tuple(_entries(said, shipped, operators))
     addresses = [entry for kind, entry in entries if kind == "address"]
     names: dict[NameKind, list[Entry]] = {
         kind: [entry for known, entry in entries if known == kind] for kind in NAME_KINDS
     }
-    return Rules(said, Protection(addresses, names, own.hosts), own, entries, tuple(_unanswered(said, staff, where)))
+    protection = Protection(addresses, names, own.hosts)
+    return Rules(said, protection, own, entries, tuple(warnings), origins(shipped, operators))
 
 
-def _shipped() -> _Read:
+def _shipped() -> Read:
     text = files("soar.policy").joinpath("default.yaml").read_text(encoding="utf-8")
     document = read_document(text, SHIPPED)
-    return _Read(PolicyFile.model_validate(document.content), document)
+    return Read(PolicyFile.model_validate(document.content), document)
 
 
-def _operators(path: Path) -> _Read:
+def _operators(path: Path, staff: Staff) -> Read:
     shown = _name(path)
     document = read_document(_text(path, shown), shown)
     content: Any = {} if document.content is None else document.content
     if not isinstance(content, dict):
         problem = Problem(document.place(()), "a policy must be keys and values", "see docs/policy.md")
         raise ConfigError(str(problem), [problem])
+    problems = list(_unknown_people(document, content, staff))
     try:
-        return _Read(PolicyFile.model_validate(content), document)
+        said = PolicyFile.model_validate(content)
     except ValidationError as error:
-        problems = Faults(PolicyFile, document, content, "docs/policy.md", environment=False).of(error)
-        raise ConfigError("\n".join(map(str, problems)), problems) from None
+        problems += Faults(PolicyFile, document, content, "docs/policy.md", environment=False).of(error)
+    if problems:
+        problems.sort(key=lambda problem: problem.location)
+        raise ConfigError("\n".join(map(str, problems)), problems)
+    return Read(said, document)
 
 
 def _name(path: Path) -> str:
@@ -105,7 +106,7 @@ def _text(path: Path, shown: str) -> str:
         raise ConfigError(f"{shown}: the policy cannot be read: {reason}; `policy` in soar.yaml names it") from None
 
 
-def _entries(said: PolicyFile, shipped: _Read, operators: _Read | None) -> Iterator[tuple[str, Entry]]:
+def _entries(said: PolicyFile, shipped: Read, operators: Read | None) -> Iterator[tuple[str, Entry]]:
     """Everything protected, with the place where it stands."""
     for name, group in said.protected.items():
         if group is None:
@@ -113,32 +114,33 @@ def _entries(said: PolicyFile, shipped: _Read, operators: _Read | None) -> Itera
         source = operators if operators is not None and name in operators.said.protected else shipped
         for kind, key in (("address", "addresses"), ("client", "clients"), ("user", "users"), ("host", "hosts")):
             for at, one in enumerate(getattr(group, key)):
-                place = source.document.place(("protected", name, key, at))
-                where = f"{place.file}:{place.line}" if place.line else place.file
+                where = source.at("protected", name, key, at)
                 yield kind, Entry(one.value, name, one.reason or group.reason, where)
 
 
-def _unknown_people(read: _Read, staff: Staff) -> Iterator[Problem]:
-    approvers = read.said.approval.approvers
-    if approvers is None:
-        return
+def _unknown_people(document: Document, content: Mapping[str, Any], staff: Staff) -> Iterator[Problem]:
+    """Looked for in the bare content, so that they are told together with what else is wrong."""
+    asking = content.get("approval")
+    approvers = asking.get("approvers") if isinstance(asking, dict) else None
     for kind, key in (("group", "groups"), ("role", "roles"), ("person", "users")):
-        for at, name in enumerate(getattr(approvers, key)):
-            if name in staff.known(kind):
+        names = approvers.get(key) if isinstance(approvers, dict) else None
+        known = staff.known(kind)
+        for at, name in enumerate(names if isinstance(names, list) else ()):
+            if not isinstance(name, str) or name in known:
                 continue
-            place = read.document.place(("approval", "approvers", key, at))
-            known = staff.known(kind)
+            place = document.place(("approval", "approvers", key, at))
             remedy = near(name, known) or f"soar.yaml has {', '.join(sorted(known)[:12]) or 'none'}; add it there"
             said = f"nobody has the role '{name}'" if kind == "role" else f"there is no {kind} '{name}'"
-            yield Problem(place, f"approval.approvers: {said}", remedy, read.document.line(place))
+            yield Problem(place, f"approval.approvers: {said}", remedy, document.line(place))
 
 
-def _unanswered(said: PolicyFile, staff: Staff, where: Location) -> Iterator[Problem]:
+def _unanswered(said: PolicyFile, below: PolicyFile, staff: Staff, where: Location) -> Iterator[Problem]:
     """Questions nobody may answer end as a no: that is safe, and should be known before the night it happens."""
-    assert said.approval.approvers is not None, "the shipped file names approvers"
+    approvers = said.approval.approvers or below.approval.approvers
+    assert approvers is not None, "the shipped file names approvers"
     if not staff.roles:
         return  # nobody is set up yet; `soar policy show` says who answers
-    there = len(staff.entitled(approvers_of(said.approval.approvers)))
+    there = len(staff.entitled(approvers_of(approvers)))
     if there < 2:
         message = f"policy: a guardrail's question needs up to two people, and {there} may answer"
         remedy = "give people of soar.yaml the roles analyst or admin, or name approvers in the policy"

@@ -8,7 +8,7 @@ import pytest
 
 from soar.errors import ConfigError
 from soar.policy import load_rules
-from tests.unit.policy.given import OWN, policy, settings
+from tests.unit.policy.given import OWN, policy, settings, spec
 
 WRONG = """\
 protected:
@@ -66,11 +66,58 @@ def test_people_that_nobody_knows_are_errors(tmp_path: Path) -> None:
     text = "approval: {approvers: {roles: [analist], groups: [leads], users: [bem]}}\n"
     told = faults(tmp_path, text)
     assert [line.partition(";")[0] for line in told] == [
-        "1:51: approval.approvers: there is no group 'leads'",
         "1:32: approval.approvers: nobody has the role 'analist'",
+        "1:51: approval.approvers: there is no group 'leads'",
         "1:67: approval.approvers: there is no person 'bem'",
     ]
-    assert "did you mean 'analyst'" in told[1]
+    assert "did you mean 'analyst'" in told[0]
+
+
+def test_people_and_what_else_is_wrong_are_told_at_once(tmp_path: Path) -> None:
+    told = faults(tmp_path, "approval: {approvers: {groups: [leads]}}\nbudgets: {a: {for: containing, window: 1h}}\n")
+    assert [line.partition(";")[0] for line in told] == [
+        "1:33: approval.approvers: there is no group 'leads'",
+        "2:14: 'budgets.a.limit' is missing",
+    ]
+
+
+AIMLESS = """\
+actions:
+  - {action: gateway.blok_ip, verdict: forbidden}
+  - {action: ["gateway.*", "edge.*"], verdict: approval}
+  - {action: intel.lookup, verdict: forbidden}
+budgets:
+  some: {for: [containing, "*.blok_ip"], limit: 1, window: 1h}
+  later: {for: "*.wipe_*", limit: 1, window: 1h}
+approve_on_timeout: gatway.block_ip
+"""
+
+
+def test_a_pattern_that_guards_nothing_is_a_warning(tmp_path: Path) -> None:
+    specs = {one.name: one for one in (spec(), spec("intel.lookup", changes=False))}
+    told = load_rules(settings(tmp_path, AIMLESS), OWN, specs).warnings
+    assert {one.severity for one in told} == {"warning"}
+    assert [(one.location.line, one.location.column, one.message.split("'")[1]) for one in told] == [
+        (2, 14, "gateway.blok_ip"),
+        (3, 28, "edge.*"),
+        (4, 14, "intel.lookup"),
+        (6, 28, "*.blok_ip"),
+        (8, 21, "gatway.block_ip"),
+    ]
+    assert told[0].remedy == "did you mean 'gateway.block_ip'?"
+    assert "only reads" in told[2].message
+
+
+def test_every_part_says_where_it_stands(tmp_path: Path) -> None:
+    text = (
+        "risk: {high: {reversible: two}}\nactions:\n  - {action: gateway.block_ip, risk: high}\nbudgets: {mine: null}\n"
+    )
+    origins = policy(tmp_path, text).rules.origins
+    assert origins["risk.high.reversible"].endswith("policy.yaml:1")
+    assert origins["actions.0"].endswith("policy.yaml:3")
+    for shipped in ("actions.1", "risk.high.irreversible", "budgets.containments", "approval.approvers"):
+        assert origins[shipped].startswith("the shipped policy:"), shipped
+    assert "budgets.mine" not in origins
 
 
 @pytest.mark.parametrize("text", ["- a list\n", "just text\n", "a: [\n", "a: &x 1\nb: *x\n"])
