@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
+import time
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from soar.sdk import Call, HttpConnector, HttpSettings, Params, Reply, Result, action
+from soar.sdk import Call, HttpConnector, HttpSettings, Params, Refused, Reply, Result, action
 
 _KEPT_HEADERS = frozenset(
     "content-type location etag last-modified retry-after link request-id x-request-id x-correlation-id".split()
 )
+
+_ELSEWHERE: Final = ("http://", "https://")
+"""How a path begins that is a whole URL, as the client reads it."""
 
 
 class HttpApiSettings(HttpSettings):
@@ -24,6 +32,13 @@ class HttpApiSettings(HttpSettings):
     idempotency: Literal["key", "none"] = "key"
     """`key`: every request carries an Idempotency-Key, and a call whose outcome is unknown is
     repeated with the same key. `none`: no key is sent, and a person is asked what happened."""
+    signature: Literal["none", "hmac-sha256", "standard-webhooks"] = "none"
+    """Sign each request with the secret `signing_key`: `hmac-sha256` its body, `standard-webhooks` also the call's key
+    as its id and the time, so that a recorded request is worth nothing later."""
+    signature_header: str = "X-Signature"
+    """With `signature: hmac-sha256`: the header that carries it."""
+    signature_prefix: str = "sha256="
+    """With `signature: hmac-sha256`: what stands before it there."""
 
 
 class Get(Params):
@@ -77,13 +92,15 @@ class Http(HttpConnector):
         "token": "With `auth: bearer` or `header`: the token.",
         "username": "With `auth: basic`.",
         "password": "With `auth: basic`.",
+        "signing_key": "With `signature`: the key; for `standard-webhooks` in base64, with or without `whsec_`.",
     }
     settings: HttpApiSettings
 
     @action(changes=False)
     async def get(self, params: Get, call: Call) -> Answer:
         """Read from the API with GET."""
-        return _answer(await self.http.get(params.path, params=params.query, headers=params.headers))
+        headers = {**params.headers, **self._signature(call, params.path, b"")}
+        return _answer(await self.http.get(params.path, params=params.query, headers=headers))
 
     @action(idempotent=lambda settings: settings.idempotency == "key")
     async def request(self, params: Request, call: Call) -> Answer:
@@ -92,17 +109,39 @@ class Http(HttpConnector):
             params.method,
             params.path,
             params=params.query,
-            headers=params.headers,
-            json=params.body,
-            form=params.form,
             changes=True,
             keyed=self.settings.idempotency == "key",
+            **self._content(params, call),
         )
         return _answer(reply)
+
+    def _content(self, params: Request, call: Call) -> dict[str, Any]:
+        """Body and headers. What is signed are the very bytes that go out, so a signed body is written here."""
+        if self.settings.signature == "none":
+            return {"headers": params.headers, "json": params.body, "form": params.form}
+        if params.form is not None:
+            raise Refused("this connection signs what it sends, and signs no form: give 'json'")
+        body = b"" if params.body is None else json.dumps(params.body, separators=(",", ":")).encode()
+        kind = {"content-type": "application/json"} if body else {}
+        return {"headers": {**kind, **params.headers, **self._signature(call, params.path, body)}, "content": body}
+
+    def _signature(self, call: Call, path: str, body: bytes) -> dict[str, str]:
+        """The headers that prove whose request it is; none for a whole URL: they are for our own system only."""
+        if self.settings.signature == "none" or path.startswith(_ELSEWHERE):
+            return {}
+        if self.settings.signature == "hmac-sha256":
+            signed = hmac.new(self.needed("signing_key").encode(), body, hashlib.sha256).hexdigest()
+            return {self.settings.signature_header: self.settings.signature_prefix + signed}
+        at = str(int(time.time()))
+        signature = hmac.digest(_decoded(self.needed("signing_key")), f"{call.key}.{at}.".encode() + body, "sha256")
+        told = "v1," + base64.b64encode(signature).decode()
+        return {"webhook-id": call.key, "webhook-timestamp": at, "webhook-signature": told}
 
     def credentials(self) -> Mapping[str, str]:
         """As `auth` says; what it needs and lacks is told at the start, not at three in the morning."""
         scheme = self.settings.auth
+        if self.settings.signature != "none":
+            self.needed("signing_key")
         if scheme == "none":
             return {}
         if scheme == "header":
@@ -113,6 +152,15 @@ class Http(HttpConnector):
             self.needed("username")
             self.needed("password")
         return super().credentials()
+
+
+def _decoded(key: str) -> bytes:
+    try:
+        return base64.b64decode(key.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        raise Refused(
+            "the secret 'signing_key' is not base64; copy it from the receiver as it is shown there"
+        ) from None
 
 
 def _answer(reply: Reply) -> Answer:
