@@ -127,9 +127,9 @@ class Writing:
     def held_back(self, fact: Fact) -> None:
         """A guardrail's no or question is on record, and told to whom it may concern (I02)."""
         if fact.kind == "outcome" and fact.data.get("error_kind") == "guardrail":
-            action, reason = "guardrail.refused", fact.data["message"]
+            action, reason = "policy.refused", fact.data["message"]
         elif fact.kind == "demanded":
-            action, reason = "guardrail.asked", fact.data["reason"]
+            action, reason = "policy.asked", fact.data["reason"]
         else:
             return
         execution = self._execution

@@ -91,7 +91,8 @@ class Policy:
         rules = [rule for rule in self.rules.file.actions if _fits(rule, proposal)]
         risk: Risk = _first(rules, "risk") or proposal.spec.risk
         row = getattr(self.rules.file.risk, risk)
-        reverse = "reversible" if proposal.containing else "irreversible"
+        # What only the playbook calls a way back may lead nowhere: it makes no action milder.
+        reverse = "irreversible" if proposal.spec.undo is None else "reversible"
         by_risk: Verdict = getattr(row, reverse) or _STRICTEST_KNOWN
         by_rule: Verdict | None = _first(rules, "verdict")
         why = next((rule.reason for rule in rules if rule.verdict is not None), "")

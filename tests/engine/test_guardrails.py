@@ -265,9 +265,19 @@ async def test_i02_a_refusal_and_a_question_are_recorded_for_people(under: Under
         refused = await begin(world)
         asking = await begin(world, "- {id: say, action: api.call, with: {n: 1}}\n")
         told = {entry.subject: entry for entry in (await world.store.audit.page()).items if entry.actor == "policy"}
-        assert told[f"execution:{refused.id}"].action == "guardrail.refused"
+        assert told[f"execution:{refused.id}"].action == "policy.refused"
         assert "'mine'" in told[f"execution:{refused.id}"].data["reason"]
-        assert told[f"execution:{asking.id}"].action == "guardrail.asked"
+        assert told[f"execution:{asking.id}"].action == "policy.asked"
+
+
+async def test_i02_a_refusal_is_an_event_that_playbooks_may_tell_people_of(under: Under) -> None:
+    async with under("protected: {mine: {addresses: [203.0.113.9]}}\n") as world:
+        world.engine._wanted = lambda name: name == "policy.refused"
+        for mode in ("live", "shadow"):
+            await begin(world, mode=mode)
+        (told,) = await world.store.events.since("policy.*", 0, 0)
+        assert told.data["step"] == "b"
+        assert "'mine'" in told.data["reason"]
 
 
 async def test_a_switch_thrown_while_the_target_is_looked_at_parks_the_call(

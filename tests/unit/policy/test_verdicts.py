@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ def test_the_shipped_matrix(tmp_path: Path, risk: Any, undo: str | None, expecte
     judgement = judged(policy(tmp_path), spec(risk=risk, undo=undo), ip=IP)
     assert judgement.verdict == expected
     assert (judgement.demand is None) == (expected == "allowed")
+
+
+def test_a_way_back_that_only_the_playbook_names_makes_nothing_milder(tmp_path: Path) -> None:
+    named = replace(proposal(spec(risk="high", undo=None), ip=IP), target=IP, containing=True)
+    judgement = policy(tmp_path).judge(named)
+    assert judgement.verdict == "approval"
+    assert [claim.budget for claim in judgement.budgets] == ["containments/gateway"]
 
 
 @pytest.mark.parametrize(("word", "required"), [("approval", 1), ("two", 2)])
