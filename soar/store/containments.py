@@ -11,10 +11,11 @@ from soar.clock import Millis
 from soar.errors import Conflict, NotFound
 from soar.model.action import UndoCall
 from soar.model.containment import OVER, Containment, Hold
-from soar.store import ledger, rows
+from soar.store import audit, ledger, rows
 from soar.store.pages import ContainmentFilter, Listing, Page
 from soar.store.reader import Reader
 from soar.store.text import loads, whole
+from soar.store.units import Audit
 from soar.store.writer import Writer
 
 _COLUMNS: Final = (
@@ -182,6 +183,8 @@ def _lift_by_hand(
         "UPDATE containments SET state = 'lifted', ended_at = ?, lifted_by = ?, lift_reason = ? WHERE id = ?",
         (now, whole(actor), whole(reason), containment_id),
     )
+    told = {"reason": reason, "by_hand": True}
+    audit.write(connection, [Audit(actor, "containment.lifted", f"containment:{containment_id}", now, told)])
     return _get(connection, containment_id)
 
 

@@ -15,9 +15,9 @@ from soar.clock import Millis
 from soar.errors import Conflict, NotFound, TargetBusy
 from soar.ids import derived_id
 from soar.model.execution import Execution
-from soar.store import drift, rows, rungs
+from soar.store import audit, drift, rows, rungs
 from soar.store.text import dumps, whole
-from soar.store.units import Apply, LiftEnded, Settle
+from soar.store.units import Apply, Audit, LiftEnded, Settle
 
 _BUSY: Final = {
     "applying": "another execution's call on it is open",
@@ -70,6 +70,8 @@ def open_lift(connection: sqlite3.Connection, containment_id: str, actor: str, r
         actor=actor,
     )
     rows.insert_executions(connection, [lift])
+    told = {"reason": reason, "round": round_}
+    audit.write(connection, [Audit(actor, "containment.lifting", f"containment:{containment_id}", now, told)])
     return lift.id
 
 
@@ -180,13 +182,23 @@ def settle(connection: sqlite3.Connection, change: Settle) -> None:
             _update_hold(connection, change.hold_id, ("released", 0, 1, None))
             drift.restored(connection, containment_id, change.at)
         case "applied":
-            _update_hold(connection, change.hold_id, ("live", 0, 1, None if lasts is None else change.at + lasts))
+            expires_at = None if lasts is None else change.at + lasts
+            _update_hold(connection, change.hold_id, ("live", 0, 1, expires_at))
+            _audit_held(connection, change, expires_at)
         case "unknown":
             _update_hold(connection, change.hold_id, ("pending", 1, 0, None if lasts is None else called_at + lasts))
         case "absent":
             _update_hold(connection, change.hold_id, ("released", 0, 0, None))
             connection.execute("UPDATE holds SET undo = NULL WHERE id = ?", (change.hold_id,))
     _follow(connection, containment_id, change.at)
+
+
+def _audit_held(connection: sqlite3.Connection, change: Settle, expires_at: Millis | None) -> None:
+    sql = "SELECT containment_id, execution_id, path FROM holds WHERE id = ?"
+    containment, execution, path = connection.execute(sql, (change.hold_id,)).fetchone()
+    told = {"step": path, "expires_at": expires_at}
+    subject = f"containment:{containment}"
+    audit.write(connection, [Audit(f"execution:{execution}", "containment.held", subject, change.at, told)])
 
 
 def _update_hold(connection: sqlite3.Connection, hold_id: str, row: Sequence[Any]) -> None:
@@ -247,7 +259,10 @@ def _standing(connection: sqlite3.Connection, containment_id: str) -> tuple[str,
 def end_lift(connection: sqlite3.Connection, change: LiftEnded) -> None:
     """`lifted` or `stuck`; said of a containment that is not being lifted, it changes nothing."""
     ended = change.at if change.result == "lifted" else None
-    connection.execute(
+    moved = connection.execute(
         "UPDATE containments SET state = ?, ended_at = ? WHERE id = ? AND state = 'lifting'",
         (change.result, ended, change.containment_id),
     )
+    if moved.rowcount and change.result == "lifted":
+        subject = f"containment:{change.containment_id}"
+        audit.write(connection, [Audit("engine", "containment.lifted", subject, change.at)])

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from soar.clock import rfc3339
+from soar.ids import derived_id
 from soar.model.alert import Match
 from soar.model.approval import Approval, Vote
 from soar.model.containment import Containment, Hold
@@ -156,8 +157,17 @@ def containment(one: Containment) -> dict[str, Any]:
         "reason": one.reason,
         "lifted_by": one.lifted_by,
         "lift_reason": one.lift_reason,
+        "lift_id": lift_id(one),
+        "rung": one.rung,
+        "missing_since": rfc3339(one.missing_since),
+        "checked_at": rfc3339(one.checked_at),
         "holds": [_hold(hold) for hold in one.holds],
     }
+
+
+def lift_id(one: Containment) -> str | None:
+    """The execution of its last lift, which tells what became of it."""
+    return derived_id(one.id, "lift", one.round) if one.round else None
 
 
 def _hold(hold: Hold) -> dict[str, Any]:

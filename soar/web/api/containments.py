@@ -22,9 +22,11 @@ Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, m
 class Lift(BaseModel):
     """Why it is lifted early."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     reason: Reason
+    by_hand: bool = False
+    """Its lift is stuck, and a person has taken it back in the system itself: no call is made."""
 
 
 @router.get("", summary="Containments, newest first")
@@ -49,8 +51,12 @@ async def containment(runtime: Served, containment_id: str) -> Response:
 
 @router.post("/{containment_id}/lift", summary="Lift it now", status_code=202)
 async def lift(runtime: Served, asker: Asker, containment_id: str, asked: Lift) -> Response:
-    """All holds are released and the undo calls made; 409 when it is over or being lifted."""
-    now = runtime.clock.now()
-    lifted = await runtime.store.containments.lift(containment_id, str(asker), asked.reason, now)
+    """All holds are released and the undo calls made, of a stuck one again; 409 when it is over or being lifted.
+
+    With `by_hand` a stuck one is lifted without a call; 409 when it is not stuck.
+    """
+    ledger = runtime.store.containments
+    lift = ledger.lift_by_hand if asked.by_hand else ledger.lift
+    lifted = await lift(containment_id, str(asker), asked.reason, runtime.clock.now())
     await runtime.engine.scan()
     return answer(views.containment(lifted), 202)
