@@ -22,6 +22,7 @@ from soar.model.playbook import Playbook
 from soar.store.units import Event
 
 MANUAL: Final = RESERVED
+_SCHEDULE: Final = "timer:schedule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ class ManualRun:
     actor: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
     mode: ExecutionMode = "live"
+
+    @property
+    def by_schedule(self) -> bool:
+        """Whether nobody asked: dates and stop switches hold for it as for every trigger."""
+        return self.actor == _SCHEDULE
 
 
 class _NeverByWebhook:
@@ -67,7 +73,7 @@ def firing(playbook: Playbook, fire_at: Millis, missed: int, now: Millis) -> Raw
     at = rfc3339(fire_at)
     name = playbook.name or playbook.id
     alert = {"title": f"Scheduled: {name}", "rule_name": playbook.id, "occurred_at": at, "missed_firings": missed}
-    asked = {"playbook": playbook.id, "actor": "timer:schedule"}
+    asked = {"playbook": playbook.id, "actor": _SCHEDULE}
     key = f"schedule:{playbook.id}:{at}"
     return RawAlert(derived_id(MANUAL, key), MANUAL, key, now, write_json(alert), orjson.dumps(asked))
 

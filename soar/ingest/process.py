@@ -154,13 +154,15 @@ class Processor:
         return self._opened(alert, matches, loaded, Request(f"source:{alert.source}", hops_of(raw)))
 
     def _opening_by_hand(self, raw: RawAlert, alert: Alert, loaded: Loaded) -> Opening:
-        """The one playbook that was asked for, whatever its trigger says."""
+        """The one playbook that was asked for, whatever its trigger says; a schedule asks for what is in force only."""
         run = run_of(raw)
         playbook = loaded.playbooks.get(run.playbook_id)
         if playbook is None:
             raise NormalizeFailed(f"the playbook '{run.playbook_id}' is no longer loaded; run it again once it is")
-        match = Match(playbook.id, playbook.digest, "matched", {"run_by": run.actor})
-        return self._opened(alert, [match], loaded, Request(run.actor, hops_of(raw), run.inputs, run.mode))
+        matches = [Match(playbook.id, playbook.digest, "matched", {"run_by": run.actor})]
+        if run.by_schedule:
+            matches = weighed(matches, loaded.playbooks, self._clock.now(), self._paused)
+        return self._opened(alert, matches, loaded, Request(run.actor, hops_of(raw), run.inputs, run.mode))
 
     def _opening_of_event(self, raw: RawAlert, alert: Alert, loaded: Loaded) -> Opening:
         """An event opens the playbooks that listen to its name, and no others."""
