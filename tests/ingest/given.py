@@ -69,9 +69,14 @@ class Desk:
 
 def books(*texts: str) -> Books:
     """Playbooks of these texts; each ends with the same one step."""
-    read = [parse_playbook(f"{text}\nsteps: [{{stop: done}}]\n", "p.yaml") for text in texts]
+    read = [parse_playbook(_whole(text), "p.yaml") for text in texts]
     return Books({book.id: book for book in read})
 
 
 def scheduled(cron: str = "* * * * *", rest: str = "", name: str = "sweep") -> str:
     return f"id: {name}\ntrigger: {{schedule: {{cron: '{cron}'{rest}}}}}"
+
+
+def _whole(text: str) -> str:
+    trigger = "" if "trigger:" in text else "trigger: {}\n"
+    return f"{text}\n{trigger}steps: [{{stop: done}}]\n"
