@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from soar.config import Settings
 from soar.engine import Guardrails
@@ -14,34 +15,16 @@ from soar.runtime import Definitions
 from soar.testing.rehearse import CaseResult, run_suite
 from soar.testing.suite import read_suite
 
-FOLDER = Path(__file__).parents[2] / "playbooks"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "playbooks"
+CONFIG = ROOT / "soar" / "cli" / "templates" / "shipped" / "soar.yaml"
 NAMES = sorted(path.name.removesuffix(".test.yaml") for path in FOLDER.glob("*.test.yaml"))
 
 
 @pytest.fixture(scope="module")
 def definitions() -> Definitions:
-    """The connections that the shipped playbooks name."""
-    settings = Settings.model_validate(
-        {
-            "playbooks": str(FOLDER),
-            "connections": {
-                "gateway": {"connector": "caddy", "settings": {"base_url": "http://127.0.0.1:2019"}},
-                "identity": {
-                    "connector": "oauth2",
-                    "settings": {"base_url": "https://id.example.com", "id_is_token": True},
-                    "secrets": {"client_id": "env:OAUTH_ID", "client_secret": "env:OAUTH_SECRET"},
-                },
-                "tickets": {
-                    "connector": "roundup",
-                    "settings": {"base_url": "https://tracker.example.com"},
-                    "secrets": {"username": "env:TRACKER_USER", "password": "env:TRACKER_PASSWORD"},
-                },
-                "chat": {"connector": "slack", "secrets": {"token": "env:SLACK_TOKEN"}},
-                "api": {"connector": "http", "settings": {"base_url": "https://keys.example.com"}},
-            },
-        }
-    )
-    return Definitions.read(settings)
+    """The configuration that ships with them (`soar init --shipped`)."""
+    return Definitions.read(Settings.model_validate({**yaml.safe_load(CONFIG.read_text("utf-8")), "playbooks": FOLDER}))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +41,7 @@ async def _results(name: str, definitions: Definitions, catalog: Catalog) -> lis
 
 def test_each_shipped_playbook_holds_and_has_tests(catalog: Catalog) -> None:
     assert list(map(str, catalog.problems)) == []
-    assert sorted(catalog.playbooks) == NAMES == ["api-key-leaked", "credential-stuffing", "stolen-token"]
+    assert sorted(catalog.playbooks) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -71,8 +54,8 @@ async def test_a_wrong_expectation_is_found(definitions: Definitions, catalog: C
     suite = read_suite(FOLDER / "stolen-token.test.yaml")
     first = suite.cases[0]
     wrong = replace(first, expect=replace(first.expect, status="failed", not_called=("gateway.block_ip",)))
-    connections = definitions.connections
+    connections, others = definitions.connections, catalog.playbooks
     (result,) = await run_suite(
-        replace(suite, cases=(wrong,)), catalog.playbooks["stolen-token"], connections.specs(), connections.prepare
+        replace(suite, cases=(wrong,)), others["stolen-token"], connections.specs(), connections.prepare, others
     )
     assert {difference.what for difference in result.differences} == {"status", "not_called"}
