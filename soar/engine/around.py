@@ -38,3 +38,5 @@ class Around:
     opener: Opener
     wanted: Callable[[str], bool] = nothing_wanted
     """Whether some playbook listens to events of that name."""
+    written: Callable[[], None] = lambda: None
+    """Called when something of it is on disk."""

@@ -20,6 +20,7 @@ Facts, by kind (unique by path, kind, attempt):
 * ``phase``     at path "": 0 the body ended in ``{error}`` and `on_failure` begins; 1 `finally` begins
 * ``inherits``  at path "": a rerun takes over what its original has done: ``{from, again}``
 * ``cancel``, ``pause``, ``resume``   at path "": what people told the execution, numbered from 1
+* ``poisoned``  at path "": its process died of it three times, and it is set aside; `answered` there is a person's word
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ def facts_of(signal: Signal, history: History) -> list[Fact]:
     path = data.get("path", "")
     match signal.kind:
         case "answer":
-            return [Fact(path, "answered", data["attempt"], at, data)]
+            answered = Fact(path, "answered", data["attempt"], at, data)
+            return [answered, *_given_up(signal, history)] if path == "" else [answered]
         case "approval":
             return [Fact(path, "settled", data["round"], at, data)]
         case "child":
@@ -30,6 +31,14 @@ def facts_of(signal: Signal, history: History) -> list[Fact]:
             return [Fact("", "resume", history.last("", "pause"), at, data)] if history.paused else []
         case _:
             return []
+
+
+def _given_up(signal: Signal, history: History) -> list[Fact]:
+    """A person ends an execution that was set aside (S24)."""
+    if signal.data["answer"] != "give_up":
+        return []
+    data = {"by": signal.data["by"], "reason": signal.data["reason"], "undo": False}
+    return [Fact("", "cancel", history.last("", "cancel") + 1, history.now, data)]
 
 
 def _lifted(signal: Signal, history: History) -> list[Fact]:

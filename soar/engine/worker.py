@@ -8,6 +8,7 @@ import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -25,6 +26,7 @@ from soar.engine.drift import Upkeep, Watch
 from soar.engine.history import History
 from soar.engine.loading import Loader
 from soar.engine.pinned import PinnedPlaybooks
+from soar.engine.poison import Quarantine
 from soar.engine.requests import Requests
 from soar.errors import DefinitionError, LeaseLost, NotFound, SoarError, StoreError, StoreUnavailable
 from soar.model.action import Connections
@@ -42,8 +44,8 @@ SWEEP: Final = 5.0
 """Seconds between sweeps, the safety net under every wake-up (S40)."""
 
 
-Rank = tuple[bool, int, int]
-"""What goes first: lifts, then by the playbook's priority, then by severity."""
+Rank = tuple[bool, bool, int, int]
+"""What goes first: what has to run alone, lifts, then by the playbook's priority, then by severity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Engine:
         upkeep, stops = upkeep or Upkeep(), self._guardrails.stops
         self._held = Watch(store, connections, self._clock, stops, upkeep, wanted)
         self._loader = Loader(store, connections, playbooks, self._clock, self._guardrails)
+        self._quarantine = Quarantine(store, self._clock, wanted, self._fill)
         self._ready: list[tuple[Rank, Millis, str, Execution]] = []
         self._queued: set[str] = set()
         self._signalled: set[str] = set()
@@ -131,7 +134,7 @@ class Engine:
     async def start(self) -> None:
         """Take over what a dead process left running, take up what is ready, and start the bells."""
         await self._guardrails.stops.refresh(self._store)
-        await self.take_over()
+        await self.take_over(unclean=await self._store.suspects.begin())
         await self.scan()
         scheduler = AsyncIOScheduler(timezone=UTC)
         options = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
@@ -142,9 +145,13 @@ class Engine:
         self._scheduler = scheduler
         await self._set_bell()
 
-    async def take_over(self) -> None:
-        """What was running belonged to a process that is gone: it is ours now, from its facts on."""
-        for execution in await self._store.executions.interrupted():
+    async def take_over(self, *, unclean: bool = True) -> None:
+        """What was running belonged to a process that is gone: it is ours now, from its facts on.
+
+        `unclean`: that process died, perhaps of one of them (S24).
+        """
+        suspects = await self._quarantine.begin(unclean=unclean)
+        for execution in [*suspects, *await self._store.executions.interrupted()]:
             self._push(execution)
 
     async def stop(self, grace: float = 5.0) -> None:
@@ -162,6 +169,9 @@ class Engine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if left:
             await self._store.executions.release(left)
+        if self._scheduler is not None:
+            with contextlib.suppress(StoreError):
+                await self._store.suspects.end()
 
     def wake(self, executions: Iterable[Execution], alerts: Mapping[str, Alert] | None = None) -> None:
         """Take up executions that were just opened; their alerts, where at hand, need not be read again."""
@@ -213,18 +223,24 @@ class Engine:
             return
         self._queued.add(execution.id)
         # A lift goes before everything else: what we did must be taken back on time (S33).
-        rank = (execution.kind != "lift", -execution.priority, -execution.severity_id)
+        first = (not self._quarantine.suspected(execution), execution.kind != "lift")
+        rank = (*first, -execution.priority, -execution.severity_id)
         heapq.heappush(self._ready, (rank, execution.opened_at, execution.id, execution))
 
     def _fill(self) -> None:
-        while self._ready and len(self._active) < self._limits.active and not self._stopping:
+        while self._ready and self._has_room:
             execution = heapq.heappop(self._ready)[3]
             self._queued.discard(execution.id)
+            self._quarantine.enter(execution)
             # Not an activation yet, but no second one may begin meanwhile.
             self._active[execution.id] = _NOT_YET
             task = asyncio.create_task(self._run(execution))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._active) < self._limits.active and not self._stopping and self._quarantine.alone is None
 
     async def _run(self, execution: Execution) -> None:
         moved = True
@@ -240,6 +256,7 @@ class Engine:
             self._set_aside.add(execution.id)
         finally:
             self._active.pop(execution.id, None)
+            self._quarantine.clear(execution.id)
             self._fill()
         if moved:
             await self._set_bell()
@@ -249,6 +266,8 @@ class Engine:
 
     async def _activate(self, execution: Execution) -> bool:
         """Drive one execution; True when it may have moved the next bell."""
+        # Before anything is read: its last owner may be frozen, not dead, and must not write behind it.
+        execution, takes = await self._quarantine.take(execution)
         try:
             playbook, calls, alert = await self._loader.load(execution)
         except (NotFound, DefinitionError) as error:
@@ -259,6 +278,8 @@ class Engine:
         limit = round(self._limits.on_failure * 1000)
         facts = await with_artefacts(facts, self._store)
         history = History(execution, alert, facts, self._clock.now(), limit, self._limits.items)
+        if await self._quarantine.aside(execution, history, takes):
+            return False
         activation = Activation(execution, playbook, history, self._around(execution, playbook, calls))
         self._active[execution.id] = activation
         if execution.id in self._signalled:
@@ -274,7 +295,8 @@ class Engine:
 
     def _around(self, execution: Execution, playbook: Playbook, calls: CallMaker) -> Around:
         requests = Requests(self._connections, execution, playbook.author, self._mask)
-        return Around(self._store, self._clock, calls, requests, self._children, self._wanted)
+        written = partial(self._quarantine.clear, execution.id)
+        return Around(self._store, self._clock, calls, requests, self._children, self._wanted, written)
 
     async def _give_up(self, execution: Execution, error: SoarError) -> None:
         """What cannot even be loaded ends as failed and says why; it never stays for ever."""

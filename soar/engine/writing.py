@@ -72,6 +72,7 @@ class Writing:
                 await self._around.clock.sleep(STORE_PAUSE)
         if not self._taken:
             self._taken, self._epoch = True, self._epoch + 1
+            self._around.written()
         parked = change is not None and change.due_at is not None
         self.timed = self.timed or bool(unit.ledger) or bool(unit.approvals) or parked
         self._pending.clear()

@@ -44,6 +44,7 @@ FactKind = Literal[
     "cancel",
     "pause",
     "resume",
+    "poisoned",
     "inherits",
 ]
 """What one row of history says; see `soar.engine.history`."""

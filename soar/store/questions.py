@@ -105,6 +105,7 @@ def insert_questions(connection: sqlite3.Connection, questions: Sequence[Questio
 def _answer(
     connection: sqlite3.Connection, question_id: str, answer: Answer, settled: tuple[str, Millis, str]
 ) -> Question:
+    _check(_get(connection, question_id), answer)
     moved = connection.execute(
         "UPDATE questions SET state = 'answered', answer = ?, answered_by = ?, answered_at = ?, reason = ?"
         " WHERE id = ? AND state = 'open'",
@@ -120,6 +121,12 @@ def _answer(
     if wake(connection, signal) in FINAL:
         _settle_ended(connection, question, answer, now)
     return question
+
+
+def _check(question: Question, answer: Answer) -> None:
+    """Of an execution that was set aside as a whole there is no call that could have happened (S24)."""
+    if question.path == "" and answer == "happened":
+        raise Conflict(f"question {question.id}: it is about no call; answer 'again' or 'give_up'")
 
 
 def _settle_ended(connection: sqlite3.Connection, question: Question, answer: Answer, now: Millis) -> None:

@@ -21,6 +21,7 @@ from soar.store.events import Events
 from soar.store.executions import Executions
 from soar.store.questions import Questions
 from soar.store.reader import Reader
+from soar.store.suspects import Suspects
 from soar.store.switches import Switches
 from soar.store.tokens import Tokens
 from soar.store.versions import PlaybookVersions
@@ -40,6 +41,7 @@ class Store:
         self._reader = Reader(path)
         self.alerts = Alerts(self._writer, self._reader)
         self.executions = Executions(self._writer, self._reader)
+        self.suspects = Suspects(self._writer, self._reader)
         self.containments = Containments(self._writer, self._reader)
         self.drift = Drift(self._writer, self._reader)
         self.questions = Questions(self._writer, self._reader)
