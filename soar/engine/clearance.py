@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,7 +80,7 @@ class Clearance:
             name=run.action.name,
             spec=spec,
             inputs=run.inputs,
-            target=prepared.target,
+            target=target_of(run, prepared),
             alert=self._alert,
             playbook_id=self._execution.playbook_id,
             requester=self._execution.actor,
@@ -149,6 +151,16 @@ class Clearance:
         return None
 
 
+def target_of(run: Run, prepared: Prepared) -> str | None:
+    """What a call contains. Where the playbook says the way back, two that are taken back alike contain the same."""
+    rule = run.action.undo
+    if prepared.target is not None or rule is None or rule.action is None:
+        return prepared.target
+    words = [one if isinstance(one, str) else json.dumps(one, sort_keys=True) for one in run.undo_inputs.values()]
+    text = " ".join(words)
+    return text if len(text) <= 200 else f"{text[:160]} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
 def _refusal(run: Run, prepared: Prepared, message: str, at: Millis) -> Fact:
     """A guardrail's no: the step fails, and nothing has left."""
     data = {"result": "refused", "sent": False, "message": message, "error_kind": "guardrail"}
@@ -176,7 +188,7 @@ def demanded(run: Run, demand: Demand, at: Millis) -> Fact:
 def _meets(demand: Demand, given: Given, run: Run) -> bool:
     """Whether an approval that listed this very call, with its values, had the quorum that is demanded (S27)."""
     item = given.item(run.path)
-    if item is None or item.get("asks_again") or item.get("open"):
+    if item is None or item.get("open"):
         return False
     enough = given.request["required"] >= demand.approvers.required
     return enough and set(demand.approvers.excluded) <= set(given.request["excluded"])

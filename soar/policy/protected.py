@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -17,6 +18,7 @@ NameKind = Literal["client", "user", "host"]
 NAME_KINDS: Final[tuple[NameKind, ...]] = ("client", "user", "host")
 _MENTIONED: Final = 10
 """Reasons that are told; a list of a thousand protected addresses needs no thousand sentences."""
+_SEVERAL: Final = re.compile(r"[,;|\n]")
 _ALWAYS: Final[tuple[tuple[str, str], ...]] = (
     ("127.0.0.0/8", "loopback"),
     ("::1/128", "loopback"),
@@ -143,7 +145,12 @@ class Protection:
         return [] if entry is None else [_protected(parameter, text, entry)]
 
     def _free(self, parameter: str, text: str) -> list[str]:
-        """A value of no known kind: it may be any of them."""
+        """A value of no known kind: it may be any of them, or several in a row."""
+        found = self._one_free(parameter, text)
+        parts = _SEVERAL.split(text) if not found else []
+        return found if len(parts) < 2 else [said for part in parts for said in self._one_free(parameter, part)]
+
+    def _one_free(self, parameter: str, text: str) -> list[str]:
         try:
             for network in networks_of(text):
                 entry = self._networks.find(network)

@@ -172,6 +172,36 @@ async def test_s27_an_approval_of_one_is_not_enough_where_policy_wants_two(
         assert (second.path, second.approvers.required) == ("b/guardrail", 2)
 
 
+async def test_s27_four_eyes_are_not_met_by_an_approval_that_let_the_requester_vote(
+    under: Under, connections: FakeConnections
+) -> None:
+    async with under('actions: [{action: "gateway.*", four_eyes: true}]\n') as world:
+        execution = await begin(world, GUARDED.replace("REQUIRED", "1"))
+        await say(world, await asked(world, execution), "ana")
+        assert connections.calls == []
+        second = await asked(world, execution)
+        assert (second.path, second.approvers.excluded) == ("b/guardrail", ("requester", "author"))
+
+
+async def test_s27_an_approval_of_an_expression_is_no_yes_to_the_value_it_came_to(
+    under: Under, connections: FakeConnections
+) -> None:
+    steps = """\
+- id: all
+  approval: {message: sure, approvers: {roles: [analyst, admin]}, timeout: 1h}
+  steps:
+    - {id: look, action: api.read, with: {n: 1}}
+    - {id: b, action: gateway.block_ip, with: {ip: 203.0.113.9, text: '{{ steps.look.output.ok }}'}}
+"""
+    async with under('actions: [{action: "gateway.*", verdict: approval}]\n') as world:
+        execution = await begin(world, steps)
+        await say(world, await asked(world, execution), "ana")
+        assert connections.called("gateway.block_ip") == []
+        second = await asked(world, execution)
+        assert second.path == "all/b/guardrail"
+        assert second.shown[0]["values"] == {"ip": "203.0.113.9", "text": True}
+
+
 BUDGET = "budgets: {containments: {for: containing, limit: 2, window: 10m, resume_at: 0, per: connection}}\n"
 
 
@@ -187,6 +217,8 @@ async def test_s19_over_budget_is_a_question_and_a_yes_goes_over_it(under: Under
         assert (third.state, third.awaiting) == ("parked", "approval")
         request = await asked(world, third)
         assert "containments/gateway" in request.message
+        told = [one.action for one in (await world.store.audit.page(f"execution:{third.id}")).items]
+        assert "policy.asked" in told
         assert len(connections.called("gateway.block_ip")) == 2
         await say(world, request, "ana")
         assert (await world.store.executions.get(third.id)).state == "succeeded"

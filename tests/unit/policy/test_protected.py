@@ -125,10 +125,14 @@ def test_i08_each_of_a_list_is_looked_at(tmp_path: Path) -> None:
     [
         ({"client": {}}, {"client": "bank-a-7"}),
         ({"client_id": {}}, {"client_id": "BANK-A-7"}),
+        ({"client_id": {}}, {"client_id": " ｂａｎｋ-a-7"}),
+        ({"subject": {}}, {"subject": "192.0.2.9"}),
         ({"user": {}}, {"user": "CEO@example.com"}),
         ({"user": {}}, {"user": "root"}),
         ({"body": {}}, {"body": {"target": {"address": "192.0.2.9"}}}),
         ({"query": {}}, {"query": {"192.0.2.9": True}}),
+        ({"list": {}}, {"list": "evil.example.org, 192.0.2.9"}),
+        ({"list": {}}, {"list": "someone;CEO@example.com"}),
         ({"path": {}}, {"path": "/deny/192.0.2.9?x=1"}),
         ({"path": {}}, {"path": "/deny/192%2E0%2E2%2E9"}),
     ],
@@ -163,3 +167,18 @@ def test_i06_a_request_counts_as_what_the_policy_says_it_is(tmp_path: Path) -> N
 def test_an_own_entry_takes_a_shipped_one_away(tmp_path: Path) -> None:
     assert forbidden(tmp_path, None, ip="10.1.2.3")
     assert not forbidden(tmp_path, "protected: {private_networks: null}\n", ip="10.1.2.3")
+
+
+def test_i04_a_network_that_is_protected_as_ipv6_is_protected_as_the_ipv4_it_stands_for(tmp_path: Path) -> None:
+    text = 'protected: {mine: {addresses: ["::ffff:198.51.100.0/120"]}}\n'
+    assert forbidden(tmp_path, text, ip="198.51.100.7")
+    assert not forbidden(tmp_path, text, ip="198.51.101.7")
+
+
+def test_i01_more_values_than_can_be_looked_at_are_refused(tmp_path: Path) -> None:
+    one = spec(params={"properties": {"items": {}}})
+    found = policy(tmp_path, None)
+    assert judged(found, one, items=[f"c-{number}" for number in range(10_000)]).verdict == "allowed"
+    judgement = judged(found, one, items=[f"c-{number}" for number in range(10_001)])
+    assert judgement.verdict == "forbidden"
+    assert "more than 10000 values" in judgement.reasons[0]

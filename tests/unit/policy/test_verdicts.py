@@ -66,6 +66,13 @@ actions:
     assert found.default_undo_after(proposal(spec("edge.block_ip"), ip=IP)) == ()
 
 
+def test_a_rule_of_your_own_comes_before_the_shipped_ones(tmp_path: Path) -> None:
+    revoke = spec("identity.revoke_token", risk="high", undo=None, params={"properties": {"token_id": {}}})
+    assert judged(policy(tmp_path), revoke, token_id="t-1").verdict == "allowed"
+    text = 'actions: [{action: "*.revoke_token", verdict: forbidden}]\n'
+    assert judged(policy(tmp_path, text), revoke, token_id="t-1").verdict == "forbidden"
+
+
 def test_a_rule_for_one_connector_holds_for_that_one(tmp_path: Path) -> None:
     text = 'actions: [{action: "*.block_ip", connector: caddy, verdict: forbidden}]\n'
     assert judged(policy(tmp_path, text), ip=IP).verdict == "allowed"
