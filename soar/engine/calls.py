@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from soar.clock import Clock, Millis
-from soar.engine.clearance import Clearance, Cleared, Halt
+from soar.engine.clearance import Clearance, Cleared, Halt, target_of
 from soar.engine.history import History
 from soar.engine.joining import Holders, Joined
 from soar.engine.outcomes import ABSENT, first_of_hold, hold_id, outcome_fact
@@ -182,8 +182,7 @@ class RunCalls:
         if rule is not None and rule.action is not None:
             reverse = f"{rule.connection}.{rule.action}"
             undo = UndoCall(reverse, run.undo_inputs, call.key, None, reverse, direct=True)
-            target = prepared.target or str(sorted(prepared.masked_inputs.items()))[:200]
-            return Containing(reverse, target, undo)
+            return Containing(reverse, target_of(run, prepared) or reverse, undo)
         if spec.undo is None or prepared.target is None:
             return None
         return Containing(spec.undo, prepared.target, self._undo_call(run, spec, prepared, call, None))
