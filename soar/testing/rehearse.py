@@ -5,13 +5,14 @@ from __future__ import annotations
 import operator
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from soar.engine import Guardrails, view
-from soar.errors import Location
+from soar.errors import Conflict, Location
 from soar.ids import derived_id
 from soar.ingest.match import explain
 from soar.model.action import ActionSpec
@@ -168,7 +169,8 @@ def _happenings(
 
 
 async def _tell(world: Stage, execution: Execution, told: Mapping[str, Any]) -> None:
-    await world.store.executions.tell(execution.id, "cancel", told, world.clock.now())
+    with suppress(Conflict):  # it is over already: what the test expects of it says so better
+        await world.store.executions.tell(execution.id, "cancel", told, world.clock.now())
 
 
 async def _happen(world: Stage, given: GivenEvent) -> None:

@@ -59,3 +59,14 @@ async def test_a_wrong_expectation_is_found(definitions: Definitions, catalog: C
         replace(suite, cases=(wrong,)), others["stolen-token"], connections.specs(), connections.prepare, others
     )
     assert {difference.what for difference in result.differences} == {"status", "not_called"}
+
+
+async def test_a_cancel_that_comes_after_the_end_is_a_difference_and_no_crash(
+    definitions: Definitions, catalog: Catalog
+) -> None:
+    suite = read_suite(FOLDER / "lib-reputation.test.yaml")
+    late = replace(suite.cases[0], cancel_at=3600.0, expect=replace(suite.cases[0].expect, status="cancelled"))
+    connections, others = definitions.connections, catalog.playbooks
+    book = others["lib-reputation"]
+    (result,) = await run_suite(replace(suite, cases=(late,)), book, connections.specs(), connections.prepare, others)
+    assert [(one.what, one.found) for one in result.differences] == [("status", "succeeded")]
