@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from soar.errors import TargetBusy
+from soar.ids import derived_id
 from soar.model.action import ActionCall, Outcome
 from soar.model.containment import Containment
 from soar.store import ContainmentFilter, ExecutionFilter
+from soar.store.units import ExecutionUnit, LiftEnded, Settle
 from soar.testing.connections import Answer, FakeConnections
 from soar.testing.stage import Stage
+from tests.store.given import apply, running, write
 
 from .conftest import run
 
@@ -158,6 +162,28 @@ async def test_s35_a_person_lifts_it_between_two_tries_to_make_it_again(
     await world.run(until=world.clock.now() + HOUR)
     assert (await only(world)).state == "lifted"
     assert connections.names() == [BLOCKED, BLOCKED, LET_IN], "nothing is made again after the lift"
+    (again,) = (await world.store.executions.page(ExecutionFilter(kind="reapply"))).items
+    assert again.state == "succeeded", "it does not wait for what is over"
+
+
+@pytest.mark.parametrize("state", ["lifting", "lifted"])
+async def test_s35_the_ledger_itself_refuses_to_make_again_what_is_let_go(world: Stage, state: str) -> None:
+    now = world.clock.now()
+    owner = await running(world.store)
+    await write(world.store, owner, apply(owner.id, at=now))
+    await write(world.store, owner, Settle(derived_id(owner.id, "block"), "applied", now))
+    (held,) = (await world.store.containments.page()).items
+    await world.store.containments.lift(held.id, "person:ana", "false alarm", now)
+    if state == "lifted":
+        lift = await world.store.executions.get(derived_id(held.id, "lift", 1))
+        await world.store.executions.commit(
+            ExecutionUnit(lift.id, 0, take=True, ledger=[LiftEnded(held.id, "lifted", now)])
+        )
+    again = await running(world.store, kind="reapply", containment_id=held.id)
+    with pytest.raises(TargetBusy, match="no longer held"):
+        await write(world.store, again, apply(again.id, at=now, within=held.id))
+    (only,) = (await world.store.containments.page()).items
+    assert only.state == state
 
 
 async def test_s35_a_crash_before_the_answer_makes_it_again_once(world: Stage, connections: FakeConnections) -> None:
