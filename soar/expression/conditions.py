@@ -25,6 +25,8 @@ def has_status(status: str) -> Callable[[Any], bool]:
     def test(value: Any) -> bool:
         demand(value)
         found = value.get("status") if isinstance(value, Mapping) else value
+        if found is None and isinstance(value, Mapping) and "status" in value:
+            return False  # a step that has not run: outputs and handlers ask for it after an early end
         if not isinstance(found, str):
             raise ExpressionFailed(
                 f"`is {status}` asks a step, such as `steps.block is {status}`, not {describe(value)}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from soar.expression import compile_expression
 from tests.unit.expression.given import held, rendered, undecided
 
 
@@ -95,6 +96,13 @@ def test_a_gate_that_is_decided_asks_no_further() -> None:
 )  # fmt: skip
 def test_f15_a_skipped_step_can_be_asked(source: str, answer: bool) -> None:
     assert held(source) is answer
+
+
+def test_a_step_that_has_not_run_is_none_of_these() -> None:
+    """Outputs and handlers ask for steps that an early end left out."""
+    scope = {"steps": {"later": {"status": None, "output": {}, "error": None}}}
+    for word in ("succeeded", "failed", "skipped", "rejected", "cancelled"):
+        assert compile_expression(f"steps.later is {word}").holds(scope) is False
 
 
 def test_f15_a_skipped_step_gives_nothing_and_never_its_own_text() -> None:
