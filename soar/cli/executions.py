@@ -106,4 +106,8 @@ def _say_step(step: dict[str, Any]) -> None:
             say(f"  {name}")
             block(step[name])
     for attempt in step["attempts"]:
-        say(f"  try {attempt['number']}: {attempt['state']} {attempt['started_at'] or ''} {attempt['message']}")
+        only = "shown only, " if attempt["simulated"] else ""
+        say(f"  try {attempt['number']}: {only}{attempt['state']} {attempt['started_at'] or ''} {attempt['message']}")
+        said = attempt["guardrail"]
+        if said is not None:
+            say(f"  policy would say: {'; '.join([said['verdict'], *said['reasons']])}")

@@ -110,3 +110,5 @@ def _tell(steps: list[StepExecution], told: set[tuple[str, str]]) -> None:
         if key not in told:
             told.add(key)
             say(f"  {step.path:<24} {step.status:<16} {step.action or step.kind}")
+            for guardrail in [attempt.guardrail for attempt in step.attempts if attempt.guardrail]:
+                say(f"    policy would say: {'; '.join([guardrail['verdict'], *guardrail['reasons']])}")

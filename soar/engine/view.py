@@ -164,6 +164,8 @@ def _attempts(attempts: dict[int, Fact], outcomes: dict[int, Fact]) -> tuple[Att
                 ended_at=outcome.at if outcome else None,
                 message=outcome.data.get("message", "") if outcome else "",
                 key=attempt.data.get("key") if attempt else None,
+                simulated=bool(outcome and outcome.data.get("simulated")),
+                guardrail=outcome.data.get("guardrail") if outcome else None,
             )
         )
     return tuple(views)

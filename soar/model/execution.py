@@ -116,6 +116,10 @@ class AttemptView:
     ended_at: Millis | None
     message: str = ""
     key: str | None = None
+    simulated: bool = False
+    """Nothing was changed: a dry run or a shadow."""
+    guardrail: Mapping[str, Any] | None = None
+    """What policy would say to it for real: `{verdict, reasons}`; told of dry runs and shadows (S36)."""
 
 
 @dataclass(frozen=True, slots=True)

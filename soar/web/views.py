@@ -133,6 +133,8 @@ def _step(step: StepExecution) -> dict[str, Any]:
                 "ended_at": rfc3339(attempt.ended_at),
                 "message": attempt.message,
                 "key": attempt.key,
+                "simulated": attempt.simulated,
+                "guardrail": attempt.guardrail,
             }
             for attempt in step.attempts
         ],

@@ -112,3 +112,52 @@ def test_a_broken_policy_stops_the_server_before_it_starts(soar: Soar, tmp_path:
     assert code == 2
     assert "policy.yaml:1:1" in err
     assert "did you mean 'protected'?" in err
+
+
+BLOCK = """\
+id: contain
+trigger: {match: {any: {severity|exists: true}}}
+steps:
+  - {id: block, action: gateway.block_ip, with: {ip: "{{ alert.src_ip }}"}, undo: {after: 1h}}
+"""
+ALERT = {"severity": "high", "src_ip": "198.51.100.7"}
+
+
+@pytest.fixture
+def alert(tmp_path: Path) -> str:
+    (tmp_path / "playbooks" / "contain.yaml").write_text(BLOCK)
+    path = tmp_path / "alert.json"
+    path.write_text(json.dumps(ALERT))
+    return str(path)
+
+
+def test_i02_it_is_in_force_when_a_playbook_is_run_by_hand(soar: Soar, alert: str) -> None:
+    code, out, err = soar("run", "contain", "--alert", alert)
+    assert code == 1
+    assert "'partners' (contract 17), policy.yaml:2" in out + err
+
+
+def test_s36_a_dry_run_shows_what_it_would_say(soar: Soar, alert: str) -> None:
+    code, out, err = soar("run", "contain", "--alert", alert, "--dry-run", "--json")
+    assert code == 0, out + err
+    (attempt,) = json.loads(out)["steps"][0]["attempts"]
+    assert attempt["simulated"] is True
+    assert attempt["guardrail"]["verdict"] == "forbidden"
+    assert "'partners'" in attempt["guardrail"]["reasons"][0]
+    assert (
+        "policy would say: forbidden; 'ip' '198.51.100.7' touches"
+        in soar("run", "contain", "--alert", alert, "--dry-run")[1]
+    )
+
+
+def test_i02_it_is_in_force_when_playbooks_are_tested(soar: Soar, tmp_path: Path, alert: str) -> None:
+    suite = tmp_path / "playbooks" / "contain.test.yaml"
+    suite.write_text(
+        f"playbook: contain\ntests:\n  - {{name: a partner, alert: {json.dumps(ALERT)}, expect: {{status: failed}}}}\n"
+    )
+    code, out, err = soar("test")
+    assert (code, "1 passed, 0 failed" in out) == (0, True), out + err
+    suite.write_text(suite.read_text().replace("failed}", "succeeded}"))
+    code, out, err = soar("test")
+    assert code == 1
+    assert "guardrail" in out + err or "partners" in out + err
