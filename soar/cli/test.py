@@ -49,9 +49,9 @@ async def _run(loaded: Loaded) -> list[CaseResult]:
     if loaded.definitions is None or loaded.catalog is None:
         return results
     connections, guardrails = loaded.definitions.connections, Guardrails(loaded.definitions.policy)
-    others = loaded.catalog.playbooks
+    others = {**loaded.catalog.beside, **loaded.catalog.playbooks}
     for suite in loaded.suites:
-        playbook = others[suite.playbook]
+        playbook = loaded.catalog.playbooks[suite.playbook]
         results += await run_suite(suite, playbook, connections.specs(), connections.prepare, others, guardrails)
     return results
 

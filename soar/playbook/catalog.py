@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -27,6 +27,8 @@ class Catalog:
     digest: str
     """Of the set: ids and digests."""
     problems: tuple[Problem, ...]
+    beside: Mapping[str, Playbook] = field(default_factory=dict)
+    """Those that were not asked for, and that these may call."""
 
 
 def playbook_files(folder: Path) -> list[Path]:
@@ -62,7 +64,8 @@ def load_files(
     for draft in drafts:
         if draft.playbook is not None and draft.playbook.id:
             found.setdefault(draft.playbook.id, []).append(draft)
-    beside = _beside(others, files)
+    unasked = _beside(others, files)
+    beside = {name: draft.playbook for name, draft in unasked.items() if draft.playbook is not None}
     readable = beside | {name: one.playbook for name, (one, *_) in found.items() if one.playbook is not None}
     broken: set[str] = set()
     for draft in drafts:
@@ -81,7 +84,8 @@ def load_files(
     problems += _call_problems(readable, broken, beside)
     kept = {name: readable[name] for name in sorted(found) if name not in broken}
     material = "\n".join(f"{identity} {playbook.digest}" for identity, playbook in kept.items())
-    return Catalog(MappingProxyType(kept), hashlib.sha256(material.encode()).hexdigest(), tuple(problems))
+    whole = {name: beside[name] for name, draft in unasked.items() if not _faulty(draft) and name not in kept}
+    return Catalog(MappingProxyType(kept), hashlib.sha256(material.encode()).hexdigest(), tuple(problems), whole)
 
 
 def _draft(path: Path, problems: list[Problem]) -> Draft | None:
@@ -89,12 +93,17 @@ def _draft(path: Path, problems: list[Problem]) -> Draft | None:
     return None if text is None else draft_playbook(text, str(path))
 
 
-def _beside(others: Collection[Path], files: Collection[Path]) -> dict[str, Playbook]:
+def _beside(others: Collection[Path], files: Collection[Path]) -> dict[str, Draft]:
     """Playbooks that can be called, but are not asked for."""
     unasked: list[Problem] = []
     known = {path.resolve() for path in files}
     drafts = [_draft(path, unasked) for path in others if path.resolve() not in known]
-    return {draft.playbook.id: draft.playbook for draft in drafts if draft is not None and draft.playbook is not None}
+    return {draft.playbook.id: draft for draft in drafts if draft is not None and draft.playbook is not None}
+
+
+def _faulty(draft: Draft) -> bool:
+    """Whether a file could be read in part only: such a playbook is never run."""
+    return any(problem.severity == "error" for problem in draft.source.problems)
 
 
 def _call_problems(

@@ -50,6 +50,16 @@ def test_init_overwrites_nothing(soar: Soar, tmp_path: Path) -> None:
     assert not (tmp_path / "playbooks").exists()
 
 
+def test_init_shipped_writes_every_playbook_that_ships_and_all_of_it_holds(soar: Soar, tmp_path: Path) -> None:
+    assert soar("init", "--shipped")[0] == 0
+    code, out, _ = soar("check", "--json")
+    assert (code, json.loads(out)) == (0, [])
+    shipped = {path.name for path in (Path(__file__).parents[2] / "playbooks").glob("*.yaml")}
+    assert {path.name for path in (tmp_path / "playbooks").iterdir()} == shipped
+    assert soar("test", "playbooks/payout-burst.yaml")[0] == 0, "its sub-playbooks are found beside it"
+    assert soar("init", "--shipped")[0] == 2, "and it overwrites nothing"
+
+
 def test_check_reports_every_error_with_its_place_and_remedy(soar: Soar, tmp_path: Path) -> None:
     soar("init")
     (tmp_path / "playbooks" / "broken.yaml").write_text(
