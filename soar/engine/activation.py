@@ -32,6 +32,7 @@ NEAR: Final[Millis] = 120_000
 SLOW_CALL: Final = 0.25
 """Seconds after which what led to a call that is still under way is written, for people to see."""
 TARGET_PAUSE: Final[Millis] = 500
+LONGEST_TARGET_PAUSE: Final[Millis] = 60_000
 HALTED_PAUSE: Final[Millis] = 60_000
 """A halted execution looks again after this long, should nobody wake it when the switch is released."""
 
@@ -56,6 +57,8 @@ class Activation:
         self._looks: dict[Place, asyncio.Task[Joined | None]] = {}
         self._busy: dict[str, Millis] = {}
         """Paths whose target somebody else is changing, and when to try again."""
+        self._pause = LONGEST_TARGET_PAUSE if execution.awaiting == "target" else TARGET_PAUSE
+        """Milliseconds until then: longer each time, so that one who waits for hours is parked, and rarely looks."""
         self._poked: asyncio.Future[None] | None = None
         self._signalled = execution.epoch > 0 or execution.slot_key is not None
         self._stopping = False
@@ -216,7 +219,8 @@ class Activation:
             self._take_in(fact)
             self._writing.held_back(fact)
             return True
-        self._busy[ready.run.path] = self._clock.now() + TARGET_PAUSE
+        self._busy[ready.run.path] = self._clock.now() + self._pause
+        self._pause = min(2 * self._pause, LONGEST_TARGET_PAUSE)
         return False
 
     def _send(self, ready: Ready, committed: float) -> None:

@@ -37,14 +37,10 @@ async def run_again(
     facts = await store.executions.facts(execution_id)
     execution, inherited = plan(original, facts, playbook, replace(asked, number=number), now, timeout)
     execution = replace(execution, pins=pins)
-    if execution.slot_key is not None:
-        execution = replace(execution, state="parked", awaiting="slot")
     told = {"original": execution_id, "from": asked.step, "failed_items": asked.failed_items, "again": asked.again}
     entry = Audit(asked.by, "execution.rerun", f"execution:{execution.id}", now, told)
     if not await store.executions.open_many([execution], {execution.id: inherited}, [entry]):
         raise Conflict(
             f"execution {execution_id}: somebody has run it again at this very moment; look at what is there"
         )
-    if execution.slot_key is not None:
-        await store.executions.free_slots()
     return await store.executions.get(execution.id)

@@ -195,6 +195,8 @@ def _open_many(
     opened = rows.insert_executions(connection, executions)
     if opened:
         audit.write(connection, told)
+        new = [one for one in executions if one.id in opened and one.slot_key is not None]
+        slots.take_slots(connection, new, {})
     wanted = [execution_id for execution_id in opened if execution_id in facts]
     if wanted:
         sql = "SELECT id, seq FROM executions WHERE id IN (SELECT value FROM json_each(?))"
