@@ -25,6 +25,7 @@ test-crash: venv ## SIGKILL before and after every write of a playbook with ever
 
 test-long: venv ## The slow ones too
 	$(PYTEST) $(SPREAD) -m "not parts and not bench" --timeout 900
+	$(BIN)/python -m tests.simulation --seeds 3000
 
 check: venv ## Style, types, layers and the architecture tests
 	$(BIN)/ruff check .
