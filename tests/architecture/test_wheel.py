@@ -1,5 +1,6 @@
 """The wheel carries what the program reads at run time, and nothing of the tests."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -13,12 +14,17 @@ NOT_SHIPPED = {".pyc"}
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
-    [built] = folder.glob("*.whl")
+    [found] = folder.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> set[str]:
     return set(zipfile.ZipFile(built).namelist())
 
 
@@ -45,3 +51,28 @@ def test_it_has_the_mappings_and_the_migrations(wheel: set[str]) -> None:
 def test_it_has_nothing_else_at_the_top(wheel: set[str]) -> None:
     tops = {each.split("/")[0] for each in wheel}
     assert {each for each in tops if not each.endswith(".dist-info")} == {"soar", "connectors"}
+
+
+@pytest.mark.timeout(300)
+def test_what_it_ships_holds_and_passes_its_tests_in_an_empty_folder(built: Path, tmp_path: Path) -> None:
+    """Unpacked as an installer does it, and nothing of the checkout is seen."""
+    installed, empty = tmp_path / "site", tmp_path / "empty"
+    zipfile.ZipFile(built).extractall(installed)
+    empty.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
+    environment.pop("SOAR_CONFIG", None)
+
+    def soar(*arguments: str) -> str:
+        command = [sys.executable, "-c", "import soar.cli.app; soar.cli.app.main()", *arguments]
+        done = subprocess.run(
+            command, cwd=empty, env=environment, capture_output=True, text=True, timeout=250, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    where = [sys.executable, "-c", "import soar; print(soar.__file__)"]
+    seen = subprocess.run(where, cwd=empty, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert seen.stdout.startswith(str(installed))
+    soar("init", "--shipped")
+    assert f"0 errors, 0 warnings, {len(tree('playbooks')) // 2} playbooks hold" in soar("check")
+    assert " 0 failed" in soar("test")
