@@ -5,6 +5,7 @@ The constructs are those of the shapes that the reader takes its keys from, so a
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -185,3 +186,10 @@ def test_telling_people_never_holds_it_up_and_failures_are_told(name: str) -> No
         if called in ("lib-tell", "chat.post_message", "oncall.request"):
             assert placed.step.timeout is not None, f"{placed.step.id} waits as long as it takes"
     assert playbook.on_failure or name.startswith("lib-"), "nobody hears that it failed"
+
+
+def test_the_page_tells_of_every_playbook_and_of_no_other() -> None:
+    text = (FOLDER.parent / "docs" / "shipped-playbooks.md").read_text("utf-8")
+    told = re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)
+    assert sorted(told) == NAMES
+    assert set(told[:10]) == TEN
