@@ -28,10 +28,8 @@ DEATHS: Final = 3
 """Processes that may die of one execution; the last of them stays uncounted until it is taken up again."""
 ALONE: Final = 30.0
 """Seconds for which the others wait at most for one that runs alone."""
-_MESSAGE: Final = (
-    "three times the process died while it worked on this execution, and nothing else was at work the last time;"
-    " it is set aside: 'again' lets it go on from where it stands, 'give_up' cancels it"
-)
+_CHOICE: Final = "it is set aside: 'again' lets it go on from where it stands, 'give_up' cancels it"
+_MESSAGE: Final = f"three times the process died while it worked on this execution, the last time alone; {_CHOICE}"
 
 
 class Quarantine:
@@ -107,19 +105,30 @@ class Quarantine:
         await self._store.executions.commit(unit)
         return True
 
-    def _found_out(self, execution: Execution, history: History, unit: ExecutionUnit) -> None:
+    async def broke(self, execution_id: str, error: Exception) -> None:
+        """The engine itself failed on it, a fault of ours: set aside too, so that it has a person and not nobody."""
+        execution = await self._store.executions.get(execution_id)
+        history = History(execution, {}, await self._store.executions.facts(execution_id), self._clock.now())
+        history.move_to(self._clock.now())
+        unit = ExecutionUnit(execution_id, execution.epoch, take=True, change=ExecutionChange("parked", "person"))
+        # Not the error's text: it may hold values that are shown nowhere.
+        failed = f"the engine failed on this execution ({type(error).__name__}, its log tells more)"
+        self._found_out(execution, history, unit, f"{failed}; {_CHOICE}")
+        await self._store.executions.commit(unit)
+
+    def _found_out(self, execution: Execution, history: History, unit: ExecutionUnit, message: str = _MESSAGE) -> None:
         number, at = history.last("", "poisoned") + 1, history.now
-        told: dict[str, Any] = {"playbook": execution.playbook_id, "deaths": DEATHS}
+        told: dict[str, Any] = {"playbook": execution.playbook_id, "reason": message.partition(";")[0]}
         unit.facts.append(Fact("", "poisoned", number, at, {**told, "cancels": history.last("", "cancel")}))
         asked = derived_id(execution.id, "poisoned", number)
-        unit.questions.append(Question(asked, execution.id, "", number, execution.playbook_id, _MESSAGE, at))
+        unit.questions.append(Question(asked, execution.id, "", number, execution.playbook_id, message, at))
         # What it may have contained is let go of on time all the same: until then, nobody knows whether it happened.
         unit.ledger += [Settle(hold, "unknown", at) for hold in _open_holds(history)]
         unit.audit.append(Audit("engine", "execution.poisoned", f"execution:{execution.id}", at, told))
         if self._wanted("execution.poisoned"):
             about = {"execution": execution.id, "alert": execution.alert_id, "question": asked, **told}
             unit.events.append(Event(derived_id(asked, "event"), "execution.poisoned", about, at, execution.hops))
-        log.error("execution set aside: its process died of it", execution=execution.id, **told)
+        log.error("execution set aside", execution=execution.id, **told)
 
 
 def poisoned(history: History) -> bool:

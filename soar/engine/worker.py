@@ -250,10 +250,10 @@ class Engine:
             log.warning("execution has another owner", execution=execution.id)
         except StoreUnavailable as error:
             log.warning("execution put back", execution=execution.id, reason=str(error))
-        except Exception:
+        except Exception as error:
             # The worker's edge: one execution never stops the others, nor is it tried again and again.
-            log.exception("execution set aside until the next start", execution=execution.id)
-            self._set_aside.add(execution.id)
+            log.exception("the engine failed on an execution", execution=execution.id)
+            await self._broke(execution.id, error)
         finally:
             self._active.pop(execution.id, None)
             self._quarantine.clear(execution.id)
@@ -263,6 +263,13 @@ class Engine:
         if self._woken:
             self._woken = False
             await self.look()
+
+    async def _broke(self, execution_id: str, error: Exception) -> None:
+        try:
+            await self._quarantine.broke(execution_id, error)
+        except Exception:
+            log.exception("execution left until the next start", execution=execution_id)
+            self._set_aside.add(execution_id)
 
     async def _activate(self, execution: Execution) -> bool:
         """Drive one execution; True when it may have moved the next bell."""

@@ -229,3 +229,20 @@ async def test_s24_what_it_may_have_contained_is_lifted_on_time_all_the_same(
     await world.run(until=world.clock.now() + 120 * MINUTE)
     (held,) = (await world.store.containments.page(ContainmentFilter())).items
     assert held.state == "lifted" and connections.names()[-1] == "gateway.unblock_ip"
+
+
+async def test_s24_what_the_engine_itself_fails_on_has_a_person_too(
+    world: Stage, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await world.open(playbook(HARMLESS), {})
+    monkeypatch.setattr(connections, "spec", lambda _name: 1 / 0)
+    one = await world.open(playbook(DEADLY), {})
+    await world.run(until=world.clock.now() + MINUTE)
+    monkeypatch.undo()
+    for execution in (one, other):
+        assert (await world.store.executions.get(execution.id)).awaiting == "person"
+    for asked in (await world.store.questions.page()).items:
+        assert "the engine failed" in asked.message and "ZeroDivisionError" in asked.message
+        await world.store.questions.answer(asked.id, "again", "person:ana", "mended", world.clock.now())
+    for execution in (one, other):
+        assert (await world.finish(execution)).state == "succeeded"
