@@ -91,9 +91,9 @@ async def _run(
         return CaseResult(playbook.id, case.name, case.location, tuple(differences))
     for name, mocks in case.mocks.items():
         _script(connections, name, mocks, specs)
-    unmatched = _unmatched(case, playbook)
-    if unmatched is not None:
-        return CaseResult(playbook.id, case.name, case.location, (unmatched,))
+    weighed = _weighed(case, playbook)
+    if weighed is not None:
+        return CaseResult(playbook.id, case.name, case.location, weighed)
     with tempfile.TemporaryDirectory(prefix="soar-test-") as folder:
         async with stage(Path(folder), connections, guardrails) as world:
             box = BallotBox(world, case.approvals)
@@ -122,17 +122,25 @@ def _answer(mock: Mock) -> Answer:
     return Answer.error(kind, mock.message, happened=mock.happened)  # type: ignore[arg-type]
 
 
-def _unmatched(case: TestCase, playbook: Playbook) -> Difference | None:
-    """A test that says what a playbook does must begin with an alert it fires on."""
+def _weighed(case: TestCase, playbook: Playbook) -> tuple[Difference, ...] | None:
+    """What the trigger has to say: a test that says what a playbook does must begin with an alert it fires on.
+
+    None: it fires as it should, and there is something to play.
+    """
+    wanted = case.expect.status == "unmatched"
     if playbook.trigger.detection is None:
-        return None
+        return (Difference("status", "unmatched", "it has no `match` to be held against"),) if wanted else None
     alert = given_alert("test", case.alert)
-    if playbook.trigger.sources:
+    if playbook.trigger.sources and "source" not in case.alert:
         alert = alert.model_copy(update={"source": min(playbook.trigger.sources)})
     match = explain(alert, playbook)
-    if match.outcome == "matched":
-        return None
-    return Difference("the trigger", "fires on this alert", f"{match.outcome}: {match.trace}")
+    if wanted:
+        expected, fits = "does not fire on this alert", match.outcome == "unmatched"
+    else:
+        expected, fits = "fires on this alert", match.outcome == "matched"
+    if not fits:
+        return (Difference("the trigger", expected, f"{match.outcome}: {match.trace}"),)
+    return () if wanted else None
 
 
 async def _play(

@@ -37,7 +37,7 @@ _LISTS: Final = ("called", "not_called", "calls_in_order")
 _ELAPSED: Final = ("elapsed|lte", "elapsed|lt", "elapsed|gte", "elapsed|gt")
 _MAPS: Final = ("steps", "sent", "outputs", "containments", "approvals")
 _EXPECT: Final = _shape("expect", ("status", "error", "message", *_MAPS, *_LISTS, *_ELAPSED))
-_STATES: Final = ("succeeded", "failed", "cancelled", "skipped", "parked")
+_STATES: Final = ("succeeded", "failed", "cancelled", "skipped", "parked", "unmatched")
 _STEP_STATES: Final = (
     "succeeded", "failed", "skipped", "rejected", "cancelled", "outcome_unknown", "waiting", "not_run",
 )  # fmt: skip
@@ -59,6 +59,7 @@ class Expectation:
     """What must be so at the end; what is not named is not held against anything."""
 
     status: str | None = None
+    """How the execution stands; `unmatched`: the trigger does not fire on the alert, and there is none."""
     error: str | None = None
     """The kind of the error the execution failed with."""
     message: str | None = None

@@ -13,7 +13,7 @@ from soar.engine import Guardrails
 from soar.playbook import Catalog
 from soar.runtime import Definitions
 from soar.testing.rehearse import CaseResult, run_suite
-from soar.testing.suite import read_suite
+from soar.testing.suite import Expectation, read_suite
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "playbooks"
@@ -70,3 +70,23 @@ async def test_a_cancel_that_comes_after_the_end_is_a_difference_and_no_crash(
     book = others["lib-reputation"]
     (result,) = await run_suite(replace(suite, cases=(late,)), book, connections.specs(), connections.prepare, others)
     assert [(one.what, one.found) for one in result.differences] == [("status", "succeeded")]
+
+
+@pytest.mark.parametrize(
+    ("alert", "status", "found"),
+    [
+        ({"rule_name": "Token replay", "severity": "low"}, "unmatched", []),
+        ({"rule_name": "Token replay", "severity": "high"}, "unmatched", ["the trigger"]),
+        ({"rule_name": "Token replay", "severity": "low"}, "succeeded", ["the trigger"]),
+    ],
+)
+async def test_a_test_may_say_that_nothing_fires(
+    definitions: Definitions, catalog: Catalog, alert: dict[str, str], status: str, found: list[str]
+) -> None:
+    suite, connections = read_suite(FOLDER / "stolen-token.test.yaml"), definitions.connections
+    case = replace(suite.cases[0], alert=alert, expect=Expectation(status=status))
+    book = catalog.playbooks["stolen-token"]
+    (result,) = await run_suite(
+        replace(suite, cases=(case,)), book, connections.specs(), connections.prepare, catalog.playbooks
+    )
+    assert [difference.what for difference in result.differences] == found
