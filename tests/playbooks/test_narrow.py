@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from soar.clock import as_millis, rfc3339
 from soar.ingest.match import explain
+from soar.ingest.opening import weighed
+from soar.ingest.schedule import next_firing
 from soar.model.alert import Alert
 from soar.playbook import parse_playbook
 from soar.testing.stage import given_alert
@@ -72,3 +76,29 @@ def test_it_leaves_alone(name: str, why: str, changes: dict[str, Any]) -> None:
 
 def test_a_pentest_that_nobody_announced_is_an_attack() -> None:
     assert fires("bola-scan", tags=["pentest"]) == "matched"
+
+
+@pytest.mark.parametrize(
+    ("before", "due"),
+    [("2026-03-01T12:00:00Z", "2026-03-02T06:30:00.000Z"), ("2026-07-01T12:00:00Z", "2026-07-06T05:30:00.000Z")],
+)
+def test_the_review_comes_on_monday_at_half_past_seven_in_berlin(before: str, due: str) -> None:
+    text = (FOLDER / "weekly-containment-review.yaml").read_text("utf-8")
+    schedule = parse_playbook(text, "weekly-containment-review.yaml").trigger.schedule
+    assert schedule is not None
+    assert rfc3339(next_firing(schedule, as_millis(datetime.fromisoformat(before)))) == due
+
+
+def test_on_the_days_of_the_sales_the_peak_takes_the_place_of_the_ordinary_one() -> None:
+    names = ("client-over-baseline", "client-over-baseline-peak")
+    books = {name: parse_playbook((FOLDER / f"{name}.yaml").read_text("utf-8"), name) for name in names}
+    alert = given_alert("a-1", {"rule_name": "Client over baseline", "client_id": "c-42", "raw": {"factor": 8}})
+    matches = [explain(alert, one) for one in books.values()]
+
+    def opens(at: str) -> list[str]:
+        now = as_millis(datetime.fromisoformat(at))
+        return [match.playbook_id for match in weighed(matches, books, now) if match.outcome == "matched"]
+
+    assert opens("2026-11-19T22:59:59Z") == ["client-over-baseline"]
+    assert opens("2026-11-27T12:00:00Z") == ["client-over-baseline-peak"]
+    assert opens("2026-12-01T23:00:00Z") == ["client-over-baseline"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from soar.ingest.match import Matcher
-from soar.playbook import load_catalog
+from soar.playbook import load_catalog, load_files, playbook_files
 from soar.testing.stage import given_alert
 from tests.unit.playbook.reading import ACTIONS, HEAD, written
 
@@ -111,3 +111,10 @@ def test_the_digest_of_the_set_changes_with_any_of_its_playbooks(tmp_path: Path)
     assert load_catalog(folder, ACTIONS).digest == before
     written(folder, {"b.yaml": named("b") + "# changed\n"})
     assert load_catalog(folder, ACTIONS).digest != before
+
+
+def test_what_was_not_asked_for_may_be_called_when_all_of_it_could_be_read(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"a.yaml": named("a"), "b.yaml": named("b"), "c.yaml": named("c") + "nope: 1\n"}
+    folder = written(tmp_path, files)
+    catalog = load_files([folder / "a.yaml"], ACTIONS, others=playbook_files(folder))
+    assert (list(catalog.playbooks), list(catalog.beside), catalog.problems) == (["a"], ["b"], ())
