@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -45,12 +46,13 @@ def connect_writer(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
     if synchronous not in _MODES:
         raise ConfigError(f"database: synchronous is {synchronous!r}; it is one of {', '.join(sorted(_MODES))}")
     connection = _connect(path)
-    patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"))
-    connection.execute(f"PRAGMA synchronous = {synchronous}")
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
-    connection.execute("PRAGMA journal_size_limit = 67108864")
-    connection.execute("PRAGMA cache_size = -16384")
-    connection.execute("PRAGMA busy_timeout = 0")
+    tuned = f"synchronous = {synchronous}", "wal_autocheckpoint = 4000", "journal_size_limit = 67108864"
+    for pragma in ("journal_mode = WAL", *tuned, "cache_size = -16384", "busy_timeout = 0"):
+        try:
+            patiently(partial(connection.execute, f"PRAGMA {pragma}"))
+        except sqlite3.Error as error:
+            connection.close()
+            raise unavailable(path, error) from error
     return connection
 
 
@@ -131,7 +133,7 @@ def _connect(path: Path) -> sqlite3.Connection:
             check_same_thread=False,
             cached_statements=512,
         )
-        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        patiently(lambda: connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone())
     except sqlite3.Error as error:
         raise unavailable(path, error) from error
     return connection

@@ -28,7 +28,7 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     try:
         if not _tables(connection):  # another process may have been faster
             _create(connection)
-        connection.execute("COMMIT")
+        database.patiently(lambda: connection.execute("COMMIT"))
     finally:
         database.rollback(connection)
     check(connection, path)
@@ -61,7 +61,8 @@ def revision(connection: sqlite3.Connection) -> str | None:
     """The schema the file says it has."""
     if "alembic_version" not in _tables(connection):
         return None
-    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    sql = "SELECT version_num FROM alembic_version"
+    row = database.patiently(lambda: connection.execute(sql).fetchone())
     return None if row is None else str(row[0])
 
 
@@ -90,7 +91,8 @@ def upgrade(url: str) -> tuple[str | None, str]:
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:
-    return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    sql = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    return {row[0] for row in database.patiently(lambda: connection.execute(sql).fetchall())}
 
 
 def _create(connection: sqlite3.Connection) -> None:

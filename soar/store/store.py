@@ -68,7 +68,11 @@ class Store:
         if not create and not path.exists():
             raise NotFound(f"{path}: there is no database; `soar serve` makes it, `database` in soar.yaml names it")
         connection = await asyncio.to_thread(_open, url, path, synchronous, upgrade)
-        return cls(path, connection)
+        try:
+            return cls(path, connection)
+        except sqlite3.Error as error:
+            connection.close()
+            raise database.unavailable(path, error) from error
 
     async def close(self) -> None:
         """Write what was handed over, then let go of the file."""
@@ -111,8 +115,10 @@ def _open(url: str, path: Path, synchronous: str, upgrade: bool) -> sqlite3.Conn
     connection = database.connect_writer(path, synchronous)
     try:
         schema.prepare(connection, path)
-    except BaseException:
+    except BaseException as error:
         connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise database.unavailable(path, error) from error
         raise
     return connection
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from soar.errors import StoreUnavailable
 from soar.model.execution import Execution
-from soar.store import Store
+from soar.store import Store, database
 from soar.store.units import ExecutionUnit
 from tests.store.given import NOW, child, execution, fact, opening, outputs, raw_alert
 
@@ -50,6 +52,24 @@ async def main(url, name, seconds):
     written = await asyncio.gather(*[writer(store, f"{name}-{n}", until) for n in range(50)])
     await store.close()
     print(sum(written), min(written))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+MAKE = """
+import asyncio, sys
+from pathlib import Path
+from soar.store import Store
+from tests.store.given import raw_alert
+
+async def main(folder, name):
+    print("ready", flush=True)
+    for number in range(20):
+        await asyncio.to_thread(sys.stdin.readline)
+        store = await Store.open(f"sqlite:///{folder}/{number}.db")
+        await store.alerts.keep([raw_alert(name)])
+        await store.close()
+        print(number, flush=True)
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -256,3 +276,39 @@ async def test_the_work_goes_on_after_kill_9(url: str) -> None:
 def test_the_children_run_what_is_tested_here() -> None:
     assert Path(__file__).parents[2].joinpath("soar/store/store.py").exists()
     assert raw_alert("a").body == b'{"a": 1}'
+
+
+async def test_l01_two_processes_make_the_same_new_file_at_once_twenty_times(tmp_path: Path) -> None:
+    makers = [await child(MAKE, tmp_path, name, stdin=asyncio.subprocess.PIPE) for name in "ab"]
+    for awaited in ("ready", *map(str, range(20))):
+        for one in makers:
+            assert one.stdout is not None
+            assert one.stdin is not None
+            if (await one.stdout.readline()).decode().strip() != awaited:
+                await outputs([one])
+        for one in makers:
+            assert one.stdin is not None
+            one.stdin.write(b"go\n")
+    await outputs(makers)
+    for number in range(20):
+        store = await Store.open(f"sqlite:///{tmp_path / str(number)}.db")
+        assert {raw.dedupe_key for raw in await store.alerts.unprocessed()} == {"a", "b"}
+        await store.close()
+
+
+async def test_l01_a_new_file_that_stays_locked_is_unavailable_and_no_raw_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    path = tmp_path / "soar.db"
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreUnavailable, match=r"database is locked.*another process holds it"):
+        await Store.open(f"sqlite:///{path}")
+    holder.execute("COMMIT")
+    holder.execute("PRAGMA journal_mode = WAL")
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match=r"database is locked.*another process holds it"):
+        await Store.open(f"sqlite:///{path}")
+    holder.close()
+    await (await Store.open(f"sqlite:///{path}")).close()
