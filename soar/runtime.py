@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import ip_network
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from soar.clock import Clock, SystemClock
 from soar.config import Settings
@@ -18,11 +18,12 @@ from soar.connector.registry import ConnectorRegistry
 from soar.connector.secrets import SecretResolver
 from soar.engine import Engine, Guardrails, Limits, Rerun, Upkeep, listened, run_again
 from soar.engine.pinned import PinnedPlaybooks
+from soar.engine.stops import StopSwitches
 from soar.errors import DefinitionError, NotFound, Problem, RequestInvalid
 from soar.ingest.kinds import load_kinds
 from soar.ingest.manual import MANUAL, by_hand, execution_id, manual_source
 from soar.ingest.match import Matcher
-from soar.ingest.opening import pins_of
+from soar.ingest.opening import pins_of, switched_off
 from soar.ingest.process import Processor
 from soar.ingest.receive import Intake
 from soar.ingest.ringer import Ringer
@@ -113,6 +114,13 @@ class Definitions:
         if errors:
             raise DefinitionError(errors)
         return catalog
+
+
+class Asked(NamedTuple):
+    """A run by hand that was kept: its alert, and the execution that opens for it."""
+
+    alert_id: str
+    execution_id: str
 
 
 def upkeep_of(settings: Settings) -> Upkeep:
@@ -256,23 +264,29 @@ class Runtime:
         mode: ExecutionMode = "live",
         *,
         text: bool = False,
-    ) -> str:
-        """Have one playbook run on an alert that no source sent; the id of the execution that opens.
+    ) -> Asked:
+        """Have one playbook run on an alert that no source sent.
 
         `text`: the inputs are words of a command line, read by their types.
 
         Raises:
-            RequestInvalid: the inputs are not those the playbook takes.
+            RequestInvalid: the playbook is switched off, or the inputs are not those it takes.
             StoreUnavailable: it could not be written.
         """
+        playbook = self.loaded.playbooks[playbook_id]
+        stops = StopSwitches()  # the rows as they are: without an engine, nobody keeps our copy up to date
+        await stops.refresh(self.store)
+        off = switched_off(playbook, stops.paused)
+        if off is not None:
+            raise RequestInvalid(f"playbook {playbook_id}: not run: {off}; switch it on again first")
         try:
-            given = fitted(self.loaded.playbooks[playbook_id].inputs, inputs or {}, text=text)
+            given = fitted(playbook.inputs, inputs or {}, text=text)
         except ValueError as error:
             raise RequestInvalid(f"playbook {playbook_id}: {error}") from None
         raw = by_hand(playbook_id, alert, actor, self.clock.now(), given, mode)
         await self.store.alerts.keep([raw])
         self.processor.wake()
-        return execution_id(raw, playbook_id)
+        return Asked(raw.id, execution_id(raw, playbook_id))
 
     async def rerun(self, execution_id: str, asked: Rerun, version: Literal["original", "current"]) -> Execution:
         """Run an execution again, on the version it had or on the one in use (S37).

@@ -14,10 +14,10 @@ from soar.cli.failure import UsageFault
 from soar.cli.output import emit, note, say
 from soar.cli.shared import Config, Json, operator_of, run
 from soar.config import load_settings
-from soar.errors import NotFound, StoreBusy
+from soar.errors import Conflict, NotFound, StoreBusy
 from soar.model.actor import Actor
 from soar.model.execution import FINAL, Execution, ExecutionMode, StepExecution
-from soar.runtime import Runtime
+from soar.runtime import Asked, Runtime
 from soar.web import views
 
 WATCH: Final = 0.2
@@ -75,8 +75,8 @@ async def _run(
     try:
         kind, _, name = (await operator_of(runtime.store, runtime.settings)).partition(":")
         actor = Actor("person" if kind == "person" else "cli", name)
-        identity = await runtime.run_by_hand(playbook, alert, actor, inputs, mode, text=True)
-        one = await _watch(runtime, identity, quiet=json)
+        asked = await runtime.run_by_hand(playbook, alert, actor, inputs, mode, text=True)
+        one = await _watch(runtime, asked, quiet=json)
         steps = await steps_of(runtime.store, one)
     finally:
         await runtime.stop()
@@ -88,13 +88,14 @@ async def _run(
     return 0 if one.state == "succeeded" else 1
 
 
-async def _watch(runtime: Runtime, identity: str, *, quiet: bool) -> Execution:
+async def _watch(runtime: Runtime, asked: Asked, *, quiet: bool) -> Execution:
     """Follow it until it ends, or waits for a person."""
     told: set[tuple[str, str]] = set()
     while True:
         try:
-            one = await runtime.store.executions.get(identity)
+            one = await runtime.store.executions.get(asked.execution_id)
         except NotFound:
+            await _refused(runtime, asked)
             await asyncio.sleep(WATCH)
             continue
         if not quiet:
@@ -102,6 +103,21 @@ async def _watch(runtime: Runtime, identity: str, *, quiet: bool) -> Execution:
         if one.state in FINAL or one.awaiting == "person":
             return one
         await asyncio.sleep(WATCH)
+
+
+async def _refused(runtime: Runtime, asked: Asked) -> None:
+    """Its alert may have been processed without an execution: then there is nothing to wait for.
+
+    Raises:
+        Conflict: nothing opens, and why.
+    """
+    alert = await runtime.store.alerts.get(asked.alert_id)
+    if alert.state == "failed":
+        raise Conflict(f"nothing was run: {alert.error}")
+    if alert.state == "unmatched":
+        told = [match.trace for match in await runtime.store.alerts.matches(asked.alert_id)]
+        reasons = [str(trace.get("error") or trace.get("reason")) for trace in told]
+        raise Conflict(f"nothing was run: {'; '.join(reasons)}")
 
 
 def _tell(steps: list[StepExecution], told: set[tuple[str, str]]) -> None:

@@ -63,14 +63,23 @@ def weighed(
     return [_unless_chosen(match, playbooks[match.playbook_id], winner) for match in told]
 
 
+def switched_off(playbook: Playbook, paused: Paused) -> str | None:
+    """Why nobody may open it, not even a person by hand; its dates are only for what opens by itself."""
+    return paused(playbook.id) or ("its mode is disabled" if playbook.mode == "disabled" else None)
+
+
+def weighed_by_hand(match: Match, playbook: Playbook, paused: Paused) -> Match:
+    """The match of a run that a person asked for, unless somebody switched the playbook off meanwhile."""
+    off = switched_off(playbook, paused)
+    return match if off is None else _not_fired(match, off)
+
+
 def _in_force(match: Match, playbook: Playbook, now: Millis, paused: Paused) -> Match:
     if match.outcome != "matched":
         return match
-    stopped = paused(playbook.id)
-    if stopped is not None:
-        return _not_fired(match, stopped)
-    if playbook.mode == "disabled":
-        return _not_fired(match, "its mode is disabled")
+    off = switched_off(playbook, paused)
+    if off is not None:
+        return _not_fired(match, off)
     if playbook.valid_from is not None and now < playbook.valid_from:
         return _not_fired(match, f"it is valid from {rfc3339(playbook.valid_from)}")
     if playbook.valid_until is not None and now >= playbook.valid_until:

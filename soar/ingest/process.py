@@ -13,7 +13,7 @@ from soar.clock import Clock
 from soar.errors import Conflict, NormalizeFailed, NotFound, StoreError, StoreUnavailable
 from soar.ingest.manual import MANUAL, event_of, hops_of, run_of
 from soar.ingest.normalize import normalize
-from soar.ingest.opening import NotOpened, Opened, Paused, Request, execution_of, weighed
+from soar.ingest.opening import NotOpened, Opened, Paused, Request, execution_of, weighed, weighed_by_hand
 from soar.ingest.source import Source
 from soar.model.alert import Alert, Match, RawAlert
 from soar.model.execution import Execution
@@ -154,14 +154,16 @@ class Processor:
         return self._opened(alert, matches, loaded, Request(f"source:{alert.source}", hops_of(raw)))
 
     def _opening_by_hand(self, raw: RawAlert, alert: Alert, loaded: Loaded) -> Opening:
-        """The one playbook that was asked for, whatever its trigger says; a schedule asks for what is in force only."""
+        """The one playbook that was asked for, whatever its trigger says; only for a schedule its dates hold."""
         run = run_of(raw)
         playbook = loaded.playbooks.get(run.playbook_id)
         if playbook is None:
             raise NormalizeFailed(f"the playbook '{run.playbook_id}' is no longer loaded; run it again once it is")
-        matches = [Match(playbook.id, playbook.digest, "matched", {"run_by": run.actor})]
+        asked = Match(playbook.id, playbook.digest, "matched", {"run_by": run.actor})
         if run.by_schedule:
-            matches = weighed(matches, loaded.playbooks, self._clock.now(), self._paused)
+            matches = weighed([asked], loaded.playbooks, self._clock.now(), self._paused)
+        else:
+            matches = [weighed_by_hand(asked, playbook, self._paused)]
         return self._opened(alert, matches, loaded, Request(run.actor, hops_of(raw), run.inputs, run.mode))
 
     def _opening_of_event(self, raw: RawAlert, alert: Alert, loaded: Loaded) -> Opening:

@@ -201,3 +201,29 @@ def test_tokens_are_for_a_role_or_for_a_person(soar: Soar) -> None:
     assert soar("token", "create", "--person", "bem")[2].count("'ben'") == 1
     assert soar("token", "create")[0] == 2
     assert soar("token", "create", "--person", "ben", "--role", "admin")[0] == 2
+
+
+def test_a_disabled_or_stopped_playbook_is_not_run_and_the_command_says_why(server: Served, soar: Soar) -> None:
+    code, _, err = soar("run", "off")
+    assert (code, "playbook off: not run: its mode is disabled" in err) == (1, True), err
+    body = {"scope": "playbook:note", "reason": "it floods us"}
+    assert server.ask("POST", "/switches", json=body).status_code == 201
+    try:
+        code, _, err = soar("run", "note")
+        assert (code, "not run: stopped by token:analyst: it floods us" in err) == (1, True), err
+    finally:
+        server.ask("POST", "/switches/playbook:note/release", json={"reason": "over"})
+
+
+def test_a_run_by_hand_whose_playbook_the_server_no_longer_runs_does_not_wait_for_ever(
+    server: Served, soar: Soar
+) -> None:
+    """The file says it may run; the server has an older one loaded, where it may not."""
+    path = server.folder / "playbooks" / "off.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("mode: disabled\n", ""))
+    try:
+        code, _, err = soar("run", "off")
+        assert (code, "nothing was run: its mode is disabled" in err) == (1, True), err
+    finally:
+        path.write_text(text)

@@ -172,3 +172,25 @@ async def test_wrong_inputs_of_a_run_by_hand_open_nothing_and_are_named(
     store: Store, inputs: dict[str, Any], word: str
 ) -> None:
     assert word in await refusal(Desk(store, FakeClock(), books(INPUTS)), "lock", inputs=inputs)
+
+
+async def test_a_person_may_run_a_playbook_outside_its_dates(store: Store) -> None:
+    desk = Desk(store, FakeClock(), books("id: a\nvalid_until: 2026-01-01", "id: b\nvalid_from: 2099-01-01"))
+    await desk.run("a")
+    await desk.run("b")
+    assert [one.playbook_id for one in await desk.opened()] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("mode", "stopped", "reason"), [
+    ("disabled", {}, "its mode is disabled"), ("live", {"a": "stopped by ana: too many"}, "stopped by ana: too many"),
+])  # fmt: skip
+async def test_m04_a_playbook_switched_off_since_a_run_by_hand_was_kept_opens_nothing_and_says_why(
+    store: Store, mode: str, stopped: dict[str, str], reason: str
+) -> None:
+    desk = Desk(store, FakeClock(), books("id: a"))
+    raw = await desk.run("a")
+    desk.books = books(f"id: a\nmode: {mode}")
+    desk.stopped.update(stopped)
+    assert await desk.opened() == []
+    (match,) = await store.alerts.matches(raw.id)
+    assert (match.outcome, match.trace["reason"]) == ("unmatched", reason)

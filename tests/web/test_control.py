@@ -60,6 +60,8 @@ steps:
     action: api.request
     with: {{method: POST, path: /typed, json: {{account: "{{{{ inputs.account }}}}", limit: "{{{{ inputs.limit }}}}"}}}}
 """,
+    "off": f"id: off\nmode: disabled\n{_NEVER}steps: [{{stop: done}}]\n",
+    "outdated": f"id: outdated\nvalid_until: 2020-01-01\n{_NEVER}steps: [{{stop: done}}]\n",
     "breaks": f"""\
 id: breaks
 {_NEVER}steps:
@@ -431,10 +433,20 @@ def test_m04_a_stopped_playbook_opens_nothing_and_the_alert_says_why(server: Ser
         assert server.processed(alert["id"])["state"] == "unmatched"
         traces = {one["playbook_id"]: one["trace"] for one in server.get(f"/alerts/{alert['id']}/matches")["items"]}
         assert traces["note"]["reason"] == "stopped by token:analyst: it floods us"
+        refused = detail(server.ask("POST", "/playbooks/note/executions", json={}), 422)
+        assert "playbook note: not run: stopped by token:analyst: it floods us" in refused
     finally:
         server.ask("POST", "/switches/playbook:note/release", json={"reason": "over"})
     (alert,) = server.deliver({"id": "after", "rule_name": "Token replay"})
     server.executions_of(alert["id"])
+
+
+def test_a_person_runs_what_is_out_of_its_dates_and_nothing_that_is_disabled(server: Served) -> None:
+    before = server.get("/alerts", source="manual")["items"]
+    refused = detail(server.ask("POST", "/playbooks/off/executions", json={}), 422)
+    assert "its mode is disabled" in refused
+    assert server.get("/alerts", source="manual")["items"] == before
+    reached(server, opened(server, "outdated"), "succeeded")
 
 
 @pytest.mark.parametrize("scope", ["everything", "connection:apu", "playbook:none", "connection:"])

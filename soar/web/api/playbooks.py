@@ -65,7 +65,7 @@ async def run(runtime: Served, asker: Asker, playbook_id: str, request: Request)
     found = _loaded(runtime, playbook_id)
     asked = _asked(await request.body(), runtime.settings.limits.depth)
     mode: ExecutionMode = "dry_run" if asked.dry_run else "live"
-    execution_id = await runtime.run_by_hand(found.id, asked.alert, asker, asked.inputs, mode)
+    _, execution_id = await runtime.run_by_hand(found.id, asked.alert, asker, asked.inputs, mode)
     path = f"/api/v1/executions/{execution_id}"
     return answer({"id": execution_id, "playbook_id": found.id}, 202, {"Location": path})
 
