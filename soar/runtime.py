@@ -264,10 +264,11 @@ class Runtime:
         mode: ExecutionMode = "live",
         *,
         text: bool = False,
+        hops: int = 0,
     ) -> Asked:
         """Have one playbook run on an alert that no source sent.
 
-        `text`: the inputs are words of a command line, read by their types.
+        `text`: the inputs are words of a command line, read by their types. `hops`: how many executions led to it.
 
         Raises:
             RequestInvalid: the playbook is switched off, or the inputs are not those it takes.
@@ -283,7 +284,7 @@ class Runtime:
             given = fitted(playbook.inputs, inputs or {}, text=text)
         except ValueError as error:
             raise RequestInvalid(f"playbook {playbook_id}: {error}") from None
-        raw = by_hand(playbook_id, alert, actor, self.clock.now(), given, mode)
+        raw = by_hand(playbook_id, alert, actor, self.clock.now(), given, mode, hops)
         await self.store.alerts.keep([raw])
         self.processor.wake()
         return Asked(raw.id, execution_id(raw, playbook_id))

@@ -61,11 +61,12 @@ def by_hand(
     now: Millis,
     inputs: Mapping[str, Any] | None = None,
     mode: ExecutionMode = "live",
+    hops: int = 0,
 ) -> RawAlert:
     """The raw alert of a run by hand: never a duplicate, for a person asked for it."""
     alert_id = new_id()
     asked = {"playbook": playbook_id, "actor": str(actor), "inputs": dict(inputs or {}), "mode": mode}
-    return RawAlert(alert_id, MANUAL, f"run:{alert_id}", now, write_json(dict(alert)), orjson.dumps(asked))
+    return RawAlert(alert_id, MANUAL, f"run:{alert_id}", now, write_json(dict(alert)), orjson.dumps(asked), hops=hops)
 
 
 def firing(playbook: Playbook, fire_at: Millis, missed: int, now: Millis) -> RawAlert:
@@ -81,21 +82,15 @@ def firing(playbook: Playbook, fire_at: Millis, missed: int, now: Millis) -> Raw
 def of_event(event: Event, now: Millis) -> RawAlert:
     """The raw alert of an event: unique by the event, whoever reads it first."""
     alert = {**dict(event.data), "title": event.name, "rule_name": event.name, "occurred_at": rfc3339(event.at)}
-    told = {"event": event.name, "hops": event.hops + 1}
+    told = orjson.dumps({"event": event.name})
     key = f"event:{event.id}"
-    return RawAlert(derived_id(MANUAL, key), MANUAL, key, now, write_json(alert), orjson.dumps(told))
+    return RawAlert(derived_id(MANUAL, key), MANUAL, key, now, write_json(alert), told, hops=event.hops + 1)
 
 
 def event_of(raw: RawAlert) -> str | None:
     """The name of the event it tells of; None when it tells of none."""
     name = _envelope(raw).get("event")
     return name if isinstance(name, str) else None
-
-
-def hops_of(raw: RawAlert) -> int:
-    """How many executions led to it."""
-    hops = _envelope(raw).get("hops", 0)
-    return hops if isinstance(hops, int) else 0
 
 
 def _envelope(raw: RawAlert) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from soar.clock import Clock
 from soar.errors import Conflict, NormalizeFailed, NotFound, StoreError, StoreUnavailable
-from soar.ingest.manual import MANUAL, event_of, hops_of, run_of
+from soar.ingest.manual import MANUAL, event_of, run_of
 from soar.ingest.normalize import normalize
 from soar.ingest.opening import NotOpened, Opened, Paused, Request, execution_of, weighed, weighed_by_hand
 from soar.ingest.source import Source
@@ -151,7 +151,7 @@ class Processor:
             told = event_of(raw)
             return self._opening_of_event(raw, alert, loaded) if told else self._opening_by_hand(raw, alert, loaded)
         matches = weighed(loaded.match(alert), loaded.playbooks, self._clock.now(), self._paused)
-        return self._opened(alert, matches, loaded, Request(f"source:{alert.source}", hops_of(raw)))
+        return self._opened(alert, matches, loaded, Request(f"source:{alert.source}", raw.hops))
 
     def _opening_by_hand(self, raw: RawAlert, alert: Alert, loaded: Loaded) -> Opening:
         """The one playbook that was asked for, whatever its trigger says; only for a schedule its dates hold."""
@@ -164,7 +164,7 @@ class Processor:
             matches = weighed([asked], loaded.playbooks, self._clock.now(), self._paused)
         else:
             matches = [weighed_by_hand(asked, playbook, self._paused)]
-        return self._opened(alert, matches, loaded, Request(run.actor, hops_of(raw), run.inputs, run.mode))
+        return self._opened(alert, matches, loaded, Request(run.actor, raw.hops, run.inputs, run.mode))
 
     def _opening_of_event(self, raw: RawAlert, alert: Alert, loaded: Loaded) -> Opening:
         """An event opens the playbooks that listen to its name, and no others."""
@@ -176,7 +176,7 @@ class Processor:
             if fnmatchcase(name, pattern)
         ]
         matches = weighed(matches, loaded.playbooks, self._clock.now(), self._paused)
-        return self._opened(alert, matches, loaded, Request(f"event:{name}", hops_of(raw)))
+        return self._opened(alert, matches, loaded, Request(f"event:{name}", raw.hops))
 
     def _opened(self, alert: Alert, matches: Sequence[Match], loaded: Loaded, asked: Request) -> Opening:
         """The executions of the matches; one that cannot be put together is an error of its match, and counted."""

@@ -13,6 +13,7 @@ from soar.errors import DeliveryTooLarge, DeliveryTooSlow, IntakeBusy, SenderRef
 from soar.ids import new_id
 from soar.ingest.address import client_address
 from soar.ingest.body import read_json, unpack, write_json
+from soar.ingest.hops import hops_in
 from soar.ingest.signature import Evidence
 from soar.ingest.source import Element, Network, Source
 from soar.model.alert import KeptAlert, RawAlert
@@ -89,7 +90,8 @@ class Intake:
         body = await self._read(delivery)
         if source.verifier.needs_body:
             source.verifier.verify(Evidence(delivery.headers, delivery.path_token, body), self._clock.now())
-        raw = self._raw_alerts(source, unpack(body, _encoding(delivery), self._limits.body_bytes))
+        unpacked = unpack(body, _encoding(delivery), self._limits.body_bytes)
+        raw = self._raw_alerts(source, unpacked, hops_in(delivery.headers))
         if not raw:
             return []
         kept = await self._alerts.keep(raw)
@@ -123,7 +125,7 @@ class Intake:
             raise DeliveryTooSlow(f"the body did not arrive within {self._limits.read_timeout:g} s") from None
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _raw_alerts(self, source: Source, body: bytes) -> list[RawAlert]:
+    def _raw_alerts(self, source: Source, body: bytes, hops: int) -> list[RawAlert]:
         content = read_json(body, self._limits.depth)
         elements = source.elements(content)
         if len(elements) > self._limits.alerts:
@@ -140,6 +142,7 @@ class Intake:
                 received_at=now,
                 body=body if whole else write_json(element.body),
                 envelope=_envelope(element),
+                hops=hops,
             )
             for element in elements
         ]

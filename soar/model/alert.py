@@ -103,6 +103,8 @@ class RawAlert:
     envelope: bytes | None = None
     state: Literal["received", "processed", "failed"] = "received"
     error: str | None = None
+    hops: int = 0
+    """How many executions led to it: said by the event it tells of, or by a delivery of our own (M01)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -188,7 +188,8 @@ class Alerts:
         """Totals since the database was made."""
         sql = "SELECT name, value FROM counters"
         found: Mapping[str, int] = await self._reader.run(lambda db: dict(db.execute(sql).fetchall()))
-        return AlertCounts(**{name: number for name, number in found.items() if name != "events read"})
+        ours = {one.name for one in fields(AlertCounts)}  # others keep their own numbers there
+        return AlertCounts(**{name: number for name, number in found.items() if name in ours})
 
     async def latest_firing(self, playbook_id: str) -> Millis | None:
         """When the schedule of that playbook was last rung, or would have been had it not been disabled."""
@@ -216,7 +217,7 @@ def _unprocessed(connection: sqlite3.Connection, limit: int) -> list[RawAlert]:
 
 
 _RAW: Final = (
-    "SELECT a.id, a.source, a.dedupe_key, a.received_at, r.body, r.envelope, a.state, a.error"
+    "SELECT a.id, a.source, a.dedupe_key, a.received_at, r.body, r.envelope, a.state, a.error, r.hops"
     " FROM alerts AS a JOIN raw_alerts AS r ON r.id = a.id"
 )
 _OLDEST: Final = " ORDER BY a.received_at, a.seq LIMIT ?"
@@ -224,7 +225,7 @@ _OLDEST: Final = " ORDER BY a.received_at, a.seq LIMIT ?"
 
 def _raw(row: Sequence[Any]) -> RawAlert:
     state: Any = row[6] if row[6] in ("received", "failed") else "processed"
-    return RawAlert(*(*row[:6], state, row[7]))
+    return RawAlert(*(*row[:6], state, *row[7:]))
 
 
 def _raw_one(connection: sqlite3.Connection, alert_id: str) -> RawAlert:

@@ -41,8 +41,8 @@ def keep(connection: sqlite3.Connection, deliveries: Sequence[Sequence[RawAlert]
         new = {row[0] for row in connection.execute("SELECT id FROM alerts WHERE seq > ?", (last,))}
     fresh: dict[str, RawAlert] = {}
     kept = [[_told(connection, alert, new, fresh) for alert in delivery] for delivery in deliveries]
-    bodies = [(alert.id, alert.body, alert.envelope) for alert in fresh.values()]
-    rows.insert(connection, "raw_alerts", ("id", "body", "envelope"), bodies)
+    bodies = [(alert.id, alert.body, alert.envelope, alert.hops) for alert in fresh.values()]
+    rows.insert(connection, "raw_alerts", ("id", "body", "envelope", "hops"), bodies)
     rows.count(connection, {"received": len(fresh), "duplicates": len(alerts) - len(fresh)})
     return kept
 

@@ -59,6 +59,8 @@ class RawAlertRow(SQLModel, table=True):
     id: str = text_column(primary_key=True)
     body: bytes = Field(sa_type=LargeBinary)
     envelope: bytes | None = Field(default=None, sa_type=LargeBinary)
+    hops: int = number_column()
+    """How many executions led to it."""
 
 
 class CounterRow(SQLModel, table=True):

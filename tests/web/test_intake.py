@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from soar.ingest.opening import HOPS
 from soar.model.alert import ALERT_FIELDS, OURS
 from tests.web.deployment import SECRETS
 from tests.web.serving import PATIENCE, Served, signed
@@ -344,3 +345,55 @@ def test_numbers_of_the_totals_add_up(server: Served) -> None:
     count = {name.split('"')[1]: value for name, value in metrics.items()}
     assert count["received"] == count["matched"] + count["unmatched"] + count["failed"] + count["waiting"]
     assert count["matched"] > 0
+
+
+# Loops
+
+
+def sent(server: Served, alert: dict[str, Any], hops: str) -> str:
+    headers = BEARER | {"SOAR-Hops": hops}
+    answer = server.http.post(f"{server.base}/webhooks/edge", json=alert, headers=headers)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["alerts"][0]["id"])
+
+
+def test_m01_a_playbook_that_posts_to_its_own_trigger_ends_at_the_cap_and_says_so(server: Served) -> None:
+    """What it calls sends the same body back under a new id, with the header it got."""
+    hops, turns = "0", 0
+    for turns in range(20):  # asked for after the loop
+        alert = sent(server, FIRES | {"id": f"m01-{turns}"}, hops)
+        if server.processed(alert)["state"] == "unmatched":
+            break
+        (one,) = server.executions_of(alert)
+        (call,) = [call for call in server.echo.seen if f'"m01-{turns}"' in call["body"]]
+        assert one["playbook_id"] == "note"
+        hops = call["headers"]["soar-hops"]
+    assert turns == HOPS + 1
+    traces = {one["playbook_id"]: one["trace"] for one in server.get(f"/alerts/{alert}/matches")["items"]}
+    assert "6 executions led to it, and 5 is the limit: it goes round in a circle" in traces["note"]["error"]
+
+
+def test_m01_runs_and_events_asked_for_by_a_playbook_count_on(server: Served) -> None:
+    headers = {"SOAR-Hops": "6"}
+    asked = server.ask("POST", "/playbooks/note/executions", json={"alert": {"id": "m01-hand"}}, headers=headers)
+    assert asked.status_code == 202
+    told = server.ask("POST", "/events", json={"name": "m01.told"}, headers=headers)
+    (event,) = server.run(server.runtime.store.events.since("m01.told", 0, 0))
+    assert (told.status_code, event.hops) == (202, 5)
+    manual = server.get("/alerts", source="manual")["items"]
+    (alert,) = [one for one in manual if one["source_ref"] == "m01-hand"]
+    server.processed(alert["id"])
+    (match,) = server.get(f"/alerts/{alert['id']}/matches")["items"][:1]
+    assert "goes round in a circle" in match["trace"]["error"]
+
+
+@pytest.mark.parametrize("hops", ["", "-1", "6.0", "six", "1001", "99999999999999999999", "6, 6", "+6"])
+def test_m01_a_number_of_hops_that_is_none_is_ignored(server: Served, hops: str) -> None:
+    alert = sent(server, FIRES | {"id": f"m01-odd-{hops}"}, hops)
+    assert server.run(server.runtime.store.alerts.raw(alert)).hops == 0
+
+
+def test_m01_only_the_header_says_so_never_a_body(server: Served) -> None:
+    (alert,) = server.deliver(FIRES | {"id": "m01-body", "hops": 99, "event": "containment.lifted"})
+    (one,) = server.executions_of(alert["id"])
+    assert one["playbook_id"] == "note"

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from soar.errors import RequestInvalid
 from soar.ids import derived_id, new_id
 from soar.ingest.body import read_json
+from soar.ingest.hops import hops_in
 from soar.model.trigger import ENGINE_EVENTS, EVENT_NAME
 from soar.store.units import Audit, Event
 from soar.web.answers import answer
@@ -44,7 +45,8 @@ async def tell(runtime: Served, asker: Asker, request: Request) -> Response:
         raise RequestInvalid(f"'{told.name}' is a name of the engine's own events; choose another")
     now = runtime.clock.now()
     identity = new_id() if told.id is None else derived_id("event", str(asker), told.id)
-    await runtime.store.events.add([Event(identity, told.name, told.data, now)])
+    before = max(hops_in(request.headers.raw) - 1, 0)  # what it opens is one more
+    await runtime.store.events.add([Event(identity, told.name, told.data, now, before)])
     await runtime.store.audit.add(Audit(str(asker), "event.told", f"event:{identity}", now, {"name": told.name}))
     await runtime.engine.look()
     return answer({"id": identity, "name": told.name}, 202)

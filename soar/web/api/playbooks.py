@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from soar.errors import DeliveryMalformed, NotFound
 from soar.ingest.body import read_json
+from soar.ingest.hops import hops_in
 from soar.model.execution import ExecutionMode
 from soar.model.playbook import Playbook
 from soar.runtime import Runtime
@@ -65,7 +66,8 @@ async def run(runtime: Served, asker: Asker, playbook_id: str, request: Request)
     found = _loaded(runtime, playbook_id)
     asked = _asked(await request.body(), runtime.settings.limits.depth)
     mode: ExecutionMode = "dry_run" if asked.dry_run else "live"
-    _, execution_id = await runtime.run_by_hand(found.id, asked.alert, asker, asked.inputs, mode)
+    hops = hops_in(request.headers.raw)
+    _, execution_id = await runtime.run_by_hand(found.id, asked.alert, asker, asked.inputs, mode, hops=hops)
     path = f"/api/v1/executions/{execution_id}"
     return answer({"id": execution_id, "playbook_id": found.id}, 202, {"Location": path})
 

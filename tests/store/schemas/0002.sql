@@ -16,7 +16,7 @@ CREATE TABLE lift_waiters ( lift_id TEXT NOT NULL, execution_id TEXT NOT NULL, p
 CREATE TABLE playbook_versions ( digest TEXT NOT NULL, playbook_id TEXT NOT NULL, file TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (digest) );
 CREATE TABLE probe ( id INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (id) );
 CREATE TABLE questions ( seq INTEGER NOT NULL, id TEXT NOT NULL, execution_id TEXT NOT NULL, path TEXT NOT NULL, attempt INTEGER NOT NULL, action TEXT NOT NULL, message TEXT NOT NULL, opened_at BIGINT NOT NULL, state TEXT NOT NULL, answer TEXT, answered_by TEXT, answered_at BIGINT, reason TEXT, PRIMARY KEY (seq), UNIQUE (id) );
-CREATE TABLE raw_alerts ( id TEXT NOT NULL, body BLOB NOT NULL, envelope BLOB, PRIMARY KEY (id) );
+CREATE TABLE raw_alerts ( id TEXT NOT NULL, body BLOB NOT NULL, envelope BLOB, hops INTEGER DEFAULT 0 NOT NULL, PRIMARY KEY (id) );
 CREATE TABLE signals ( seq INTEGER NOT NULL, id TEXT NOT NULL, execution_id TEXT NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL, at BIGINT NOT NULL, taken INTEGER NOT NULL, PRIMARY KEY (seq), UNIQUE (id) );
 CREATE TABLE subscriptions ( execution_id TEXT NOT NULL, path TEXT NOT NULL, event TEXT NOT NULL, seen BIGINT NOT NULL, PRIMARY KEY (execution_id, path, event) );
 CREATE TABLE switches ( scope TEXT NOT NULL, state TEXT NOT NULL, "by" TEXT NOT NULL, reason TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (scope) );

@@ -36,6 +36,7 @@ _COLUMNS: Final = {
         "reapplied INTEGER DEFAULT 0 NOT NULL",
     ),
     "tokens": ("person TEXT",),
+    "raw_alerts": ("hops INTEGER DEFAULT 0 NOT NULL",),
 }
 _TABLES: Final = (
     (
