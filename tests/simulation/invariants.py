@@ -2,6 +2,7 @@
 
 After each event, when nothing is under way:
 
+0. The engine itself has not failed.
 1. Nothing is lost: every alert that was kept is processed, and every execution that was opened is there.
 2. Nothing is made twice: of each step of an execution a system outside has made the change once at most, under one key;
    more only where a person who had looked said to make it again.
@@ -43,6 +44,8 @@ async def check(week: Week) -> None:
     Raises:
         Broken: one does not; the message says which, and the seed.
     """
+    if week.failures:
+        raise _broken(week, 0, week.failures[0])
     await _read(week, _lost)
     _twice(week)
     await _read(week, _owned)

@@ -64,12 +64,26 @@ class Week:
         self.kept = 0
         self.stale = 0
         """Writes of an engine that was frozen and woke too late, refused."""
+        self.failures: list[str] = []
+        """Faults of the engine itself: it sets such an execution aside until it starts again."""
         self._frozen: list[Engine] = []
         self.engine = self._new_engine()
 
     def _new_engine(self) -> Engine:
-        playbooks = PinnedPlaybooks(self.store)
-        return Engine(self.store, self.outside, playbooks, self.clock, Limits(active=20))
+        engine = Engine(self.store, self.outside, PinnedPlaybooks(self.store), self.clock, Limits(active=20))
+        activate = engine._activate
+
+        async def watched(execution: Execution) -> bool:
+            try:
+                return await activate(execution)
+            except LeaseLost:
+                raise
+            except Exception as error:
+                self.failures.append(f"{execution.playbook_id} {execution.id}: {error!r}")
+                raise
+
+        engine._activate = watched  # type: ignore[method-assign]
+        return engine
 
     # -- its course ---------------------------------------------------------------------------
 
@@ -199,6 +213,7 @@ class Week:
         await self._drive(working, self.draw.randint(0, 30), asleep=self.draw.random() < 0.5)
         working.cancel()
         await _kill(self.engine)
+        await self.store._writer.run(lambda db: db.total_changes)  # what had reached the disk, has
         self.engine = self._new_engine()
         await self.engine.take_over()
         return True
