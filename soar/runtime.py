@@ -171,7 +171,9 @@ class Runtime:
             mask=self.masker.mask,
             paused=self.guardrails.stops.paused,
         )
-        self.ringer = Ringer(store.alerts, store.events, lambda: self.loaded.playbooks, clock, self.processor.wake)
+        self.ringer = Ringer(
+            store.alerts, store.events, store.audit, lambda: self.loaded.playbooks, clock, self.processor.wake
+        )
         proxies = [ip_network(network, strict=False) for network in self.settings.trusted_proxies]
         self.intake = Intake(
             sources, store.alerts, clock, self.settings.limits, proxies=proxies, on_kept=self.processor.wake

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from soar.clock import Clock, Millis
+from soar.clock import Clock, Millis, rfc3339
 from soar.errors import StoreUnavailable
 from soar.ingest.manual import firing, of_event
 from soar.ingest.schedule import firings_between, next_firing
 from soar.model.alert import KeptAlert, RawAlert
 from soar.model.playbook import Playbook
-from soar.store.units import Event
+from soar.store.units import Audit, Event
 from soar.telemetry import logger
 
 LOOK: Final = 1.0
@@ -20,7 +20,10 @@ ON_TIME: Final[Millis] = 5_000
 """How late a firing may be without counting as missed: what passes between two looks, and room for a busy machine."""
 ALL_LIMIT: Final = 1_000
 """Missed firings made up for at most, with `missed: run_all`."""
+AHEAD: Final[Millis] = 60_000
+"""How far a firing may lie ahead of the clock: further, and the clock that rang it was wrong."""
 _EVENTS: Final = 200
+_SILENT: Final = ("disabled", 0)
 
 log = logger(__name__)
 
@@ -30,7 +33,17 @@ class Keeper(Protocol):
 
     async def keep(self, alerts: Sequence[RawAlert]) -> list[KeptAlert]: ...
 
-    async def latest_firing(self, playbook_id: str) -> Millis | None: ...
+    async def latest_firing(self, playbook_id: str, until: Millis | None = None) -> Millis | None: ...
+
+    async def schedule_off(self, playbook_id: str, now: Millis) -> None: ...
+
+    async def schedule_on(self, playbook_id: str, now: Millis) -> None: ...
+
+
+class Trail(Protocol):
+    """The part of the store that audit entries are kept in."""
+
+    async def add(self, entry: Audit) -> None: ...
 
 
 class EventLog(Protocol):
@@ -50,12 +63,14 @@ class Ringer:
         self,
         alerts: Keeper,
         events: EventLog,
+        trail: Trail,
         playbooks: Callable[[], Mapping[str, Playbook]],
         clock: Clock,
         on_kept: Callable[[], None] = lambda: None,
     ) -> None:
         self._alerts = alerts
         self._events = events
+        self._trail = trail
         self._playbooks = playbooks
         self._clock = clock
         self._on_kept = on_kept
@@ -77,11 +92,36 @@ class Ringer:
         """Keep what is due now; how many raw alerts that were new."""
         kept = await self._ring_events()
         for playbook in list(self._playbooks().values()):
-            if playbook.trigger.schedule is not None and playbook.mode != "disabled":
+            if playbook.trigger.schedule is None:
+                continue
+            if playbook.mode == "disabled":
+                await self._silence(playbook.id)
+            else:
                 kept += await self._ring(playbook)
         if kept:
             self._on_kept()
         return kept
+
+    async def _silence(self, playbook_id: str) -> None:
+        """Kept, so that what comes due until it is enabled is not made up for, over a restart too."""
+        if self._rung.get(playbook_id) != _SILENT:
+            await self._alerts.schedule_off(playbook_id, self._clock.now())
+            self._rung[playbook_id] = _SILENT
+
+    async def _latest(self, playbook_id: str, now: Millis, rung: Millis) -> Millis | None:
+        """When it was rung last; one of a time to come says that a clock was ahead, and must not silence it."""
+        last = await self._alerts.latest_firing(playbook_id)
+        ahead = max(rung, last or 0)
+        if ahead <= now + AHEAD:
+            return last
+        log.warning(
+            "the clock was set back: firings of a time to come are passed over",
+            playbook=playbook_id,
+            firing=rfc3339(ahead),
+        )
+        told = {"firing": rfc3339(ahead), "reason": "a firing of a time to come is passed over: the clock was ahead"}
+        await self._trail.add(Audit("engine", "schedule.clock_set_back", f"playbook:{playbook_id}", now, told))
+        return await self._alerts.latest_firing(playbook_id, now + AHEAD)
 
     async def _ring(self, playbook: Playbook) -> int:
         schedule = playbook.trigger.schedule
@@ -90,7 +130,9 @@ class Ringer:
         words, rung = self._rung.get(playbook.id, ("", 0))
         fresh = words != f"{schedule}"
         if fresh:
-            last = await self._alerts.latest_firing(playbook.id)
+            await self._alerts.schedule_on(playbook.id, now)
+        if fresh or rung > now + AHEAD:
+            last = await self._latest(playbook.id, now, rung)
             rung = now if last is None else last
         due = next_firing(schedule, rung)
         if due is None or due > now:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
-from soar.clock import Millis, as_millis
+from soar.clock import Millis, as_millis, rfc3339
 from soar.errors import Conflict, NotFound
 from soar.model.alert import Alert, KeptAlert, Match, RawAlert
 from soar.model.severity import RANKS
@@ -35,6 +35,10 @@ _SUMMARY: Final = (
     "json_extract(data, '$.source_ref')",
 )
 """In the order of the fields of AlertSummary."""
+_DISABLED: Final = "schedule disabled: "
+"""In `counters`, by playbook: since when."""
+_ENABLED: Final = "schedule enabled: "
+"""In `counters`, by playbook: when it was enabled again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +195,30 @@ class Alerts:
         ours = {one.name for one in fields(AlertCounts)}  # others keep their own numbers there
         return AlertCounts(**{name: number for name, number in found.items() if name in ours})
 
-    async def latest_firing(self, playbook_id: str) -> Millis | None:
-        """When the schedule of that playbook was last rung, or would have been had it not been disabled."""
+    async def latest_firing(self, playbook_id: str, until: Millis | None = None) -> Millis | None:
+        """Up to when nothing of that schedule is to be made up for: its last firing that was kept, or when it was
+        enabled again, whichever is later. Firings after `until` are passed over: a clock was ahead then.
+        """
         prefix = f"schedule:{playbook_id}:"
-        sql = "SELECT max(dedupe_key) FROM alerts WHERE source = 'manual' AND dedupe_key >= ? AND dedupe_key < ?"
-        row = await self._reader.run(lambda db: db.execute(sql, (prefix, f"{prefix}~")).fetchone())
-        key: str | None = row[0]
-        return None if key is None else as_millis(datetime.fromisoformat(key.removeprefix(prefix)))
+        last = f"{prefix}~" if until is None else f"{prefix}{rfc3339(until)}"
+        sql = (
+            "SELECT (SELECT max(dedupe_key) FROM alerts"
+            " WHERE source = 'manual' AND dedupe_key >= ? AND dedupe_key <= ?), value"
+            " FROM (SELECT 1) LEFT JOIN counters ON name = ? AND value <= coalesce(?, value)"
+        )
+        asked = (prefix, last, f"{_ENABLED}{playbook_id}", until)
+        key, enabled = await self._reader.run(lambda db: db.execute(sql, asked).fetchone())
+        kept = None if key is None else as_millis(datetime.fromisoformat(key.removeprefix(prefix)))
+        return max((at for at in (kept, enabled) if at is not None), default=None)
+
+    async def schedule_off(self, playbook_id: str, now: Millis) -> None:
+        """Remember that its playbook is disabled, for as long as it is."""
+        sql = "INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
+        await self._writer.run(lambda db: db.execute(sql, (f"{_DISABLED}{playbook_id}", now)).rowcount)
+
+    async def schedule_on(self, playbook_id: str, now: Millis) -> None:
+        """Its playbook is enabled: what was due while it was disabled is nobody's business any more."""
+        await self._writer.run(lambda db: _schedule_on(db, playbook_id, now))
 
 
 def listed(filters: AlertFilter) -> Listing:
@@ -210,6 +231,13 @@ def listed(filters: AlertFilter) -> Listing:
     listing.equal("source", filters.source, steers=not by_severity and filters.status is None)
     listing.between(filters.since, filters.until)
     return listing
+
+
+def _schedule_on(connection: sqlite3.Connection, playbook_id: str, now: Millis) -> None:
+    off = connection.execute("DELETE FROM counters WHERE name = ?", (f"{_DISABLED}{playbook_id}",))
+    if off.rowcount:
+        sql = "INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        connection.execute(sql, (f"{_ENABLED}{playbook_id}", now))
 
 
 def _unprocessed(connection: sqlite3.Connection, limit: int) -> list[RawAlert]:

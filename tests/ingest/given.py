@@ -43,7 +43,9 @@ class Desk:
     stopped: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.ringer = Ringer(self.store.alerts, self.store.events, lambda: self.books.playbooks, self.clock)
+        self.ringer = Ringer(
+            self.store.alerts, self.store.events, self.store.audit, lambda: self.books.playbooks, self.clock
+        )
         sources = {"manual": manual_source(load_kinds())}
         paused: Callable[[str], str | None] = self.stopped.get
         self.processor = Processor(

@@ -144,6 +144,51 @@ async def test_another_time_in_the_file_starts_afresh_and_disabled_rings_nothing
     assert await desk.ringer.step() == 1
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_s43_one_firing_of_a_clock_that_was_ahead_does_not_silence_the_schedule(
+    store: Store, restarted: bool
+) -> None:
+    given, clock = books(scheduled()), FakeClock()
+    desk = Desk(store, clock, given)
+    await desk.ringer.step()
+    clock.move_to(START + 30 * 24 * 60 * MINUTE)
+    assert await desk.ringer.step() == 1
+    clock._now = START + 10_000  # set back by a person
+    if restarted:
+        desk = Desk(store, clock, given)
+    assert await desk.ringer.step() == 0
+    for minute in (1, 2):
+        clock.move_to(START + minute * MINUTE)
+        assert await desk.ringer.step() == 1
+    (told,) = [one for one in (await store.audit.page()).items if one.action == "schedule.clock_set_back"]
+    assert (told.subject, told.data["firing"]) == ("playbook:sweep", "2026-03-31T12:00:00.000Z")
+
+
+@pytest.mark.parametrize("restarted", ["never", "while disabled", "before it is enabled", "after it is enabled"])
+async def test_j05_what_was_due_while_a_playbook_was_disabled_is_not_made_up_for(store: Store, restarted: str) -> None:
+    on, clock = books(scheduled()), FakeClock()
+    off = books(scheduled() + "\nmode: disabled")
+    desk = Desk(store, clock, on)
+    await desk.ringer.step()
+    clock.move_to(START + MINUTE)
+    assert await desk.ringer.step() == 1
+    desk.books = off
+    assert await desk.ringer.step() == 0
+    clock.move_to(START + 10 * MINUTE)
+    if restarted == "while disabled":
+        desk = Desk(store, clock, off)
+    assert await desk.ringer.step() == 0
+    clock.move_to(START + 20 * MINUTE + 30_000)
+    desk = Desk(store, clock, on) if restarted == "before it is enabled" else desk
+    desk.books = on
+    assert await desk.ringer.step() == 0
+    desk = Desk(store, clock, on) if restarted == "after it is enabled" else desk
+    assert await desk.ringer.step() == 0
+    clock.move_to(START + 21 * MINUTE)
+    assert await desk.ringer.step() == 1
+    assert missed(await desk.kept()) == [0, 0]
+
+
 async def test_m04_a_stopped_playbook_is_not_opened_by_its_schedule(store: Store) -> None:
     clock = FakeClock()
     desk = Desk(store, clock, books(scheduled()), stopped={"sweep": "a person stopped it"})
