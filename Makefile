@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 SPREAD := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-parts test-crash test-long check bench format lock wheel clean venv
+.PHONY: help demo test test-parts test-crash test-long check bench reference format lock wheel clean venv
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ check: venv ## Style, types, layers and the architecture tests
 
 bench: venv ## Measure against the floor and print the table
 	@$(BIN)/python -m bench
+
+reference: venv ## Write docs/reference/playbooks.md from the keys of the language and the playbooks that ship
+	$(BIN)/python scripts/reference.py
 
 format: venv ## Put the code in shape
 	$(BIN)/ruff check --fix-only .

@@ -45,6 +45,8 @@ class Key:
 
     kind: Kind
     says: str
+    default: str | int | None = None
+    """What holds without it, where something does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,11 @@ SCHEDULE: Final = Shape(
     "the schedule",
     {
         "cron": Key("cron", "minute, hour, day of month, month, day of week; a sixth field in front is the second"),
-        "timezone": Key("zone", "a name of the IANA database, such as `Europe/Berlin`; without it UTC"),
+        "timezone": Key("zone", "a name of the IANA database, such as `Europe/Berlin`; by default UTC", "UTC"),
         "missed": Key(
             ("run_once", "skip", "run_all"),
             "firings that came due while nothing ran: one for all of them (default), none, or each",
+            "run_once",
         ),
     },
     ("cron",),
@@ -101,8 +104,8 @@ INPUT: Final = Shape(
     "the input",
     {
         "type": Key(INPUT_TYPES, "what it is"),
-        "required": Key("flag", "whether a caller must give it; by default not"),
-        "default": Key("value", "what it is when nobody gives it; without it `null`"),
+        "required": Key("flag", "whether a caller must give it; by default not", "false"),
+        "default": Key("value", "what it is when nobody gives it; by default `null`", "null"),
         "description": Key("text", "a line for the form of a manual run"),
         "enum": Key("list", "the only values it may have"),
         "format": Key(
@@ -131,10 +134,11 @@ CONCURRENCY: Final = Shape(
     "concurrency",
     {
         "key": Key("text", "executions whose keys are equal share the limit; rendered once, at opening"),
-        "limit": Key(range(1, 1001), "how many of them may be under way; by default 1"),
+        "limit": Key(range(1, 1001), "how many of them may be under way; by default 1", 1),
         "when_full": Key(
             ("queue", "skip", "cancel_oldest"),
             "one more waits (default), is recorded as skipped, or cancels the oldest and waits for its place",
+            "queue",
         ),
     },
     ("key",),
@@ -150,7 +154,7 @@ APPROVERS: Final = Shape(
         "roles": Key(Several("text"), "the same"),
         "user": Key(Several("text"), "people of `soar.yaml` who may decide"),
         "users": Key(Several("text"), "the same"),
-        "required": Key(range(1, 101), "how many of them must say yes; by default 1"),
+        "required": Key(range(1, 101), "how many of them must say yes; by default 1", 1),
         "not": Key(
             Several(EXCLUDED), "`requester`: not who started the execution; `author`: not who wrote the playbook"
         ),
@@ -177,7 +181,9 @@ APPROVAL: Final = Shape(
         "remind": Key("duration", "how long after the question it is told once more"),
         "escalate": Key(Several(STAGE, one=False), "whom to ask next when nobody has answered, one after the other"),
         "on_timeout": Key(
-            ("reject", "approve"), "what no answer means; `approve` only where policy allows it; by default `reject`"
+            ("reject", "approve"),
+            "what no answer means; `approve` only where policy allows it; by default `reject`",
+            "reject",
         ),
     },
     ("message", "timeout"),
@@ -187,7 +193,9 @@ UNDO: Final = Shape(
     "undo",
     {
         "after": Key(Several("duration"), "how long the containment holds; a list is a ladder for repeat offenders"),
-        "reset": Key("duration", "how long after an earlier period a new one counts as repeated; by default 30d"),
+        "reset": Key(
+            "duration", "how long after an earlier period a new one counts as repeated; by default 30d", "30d"
+        ),
         "action": Key("action", "the call that takes it back, instead of the connector's own"),
         "with": Key("values", "the parameters of that call"),
     },
@@ -198,9 +206,9 @@ UNDO: Final = Shape(
 RETRY: Final = Shape(
     "retry",
     {
-        "attempts": Key(range(1, 101), "tries in all; by default 3"),
-        "delay": Key("duration", "the pause before the second try; by default 2s"),
-        "backoff": Key(("fixed", "exponential"), "whether pauses stay, or double each time (default)"),
+        "attempts": Key(range(1, 101), "tries in all; by default 3", 3),
+        "delay": Key("duration", "the pause before the second try; by default 2s", "2s"),
+        "backoff": Key(("fixed", "exponential"), "whether pauses stay, or double each time (default)", "exponential"),
     },
 )
 
@@ -281,18 +289,20 @@ STEP: Final = Shape(
         "when": Key("expression", "the step is skipped unless this holds"),
         "timeout": Key("duration", "how long its body may take, over retries and restarts"),
         "on_failure": Key(
-            Either((("fail", "continue"), "steps")), "`fail` (default), `continue`, or steps that handle it"
+            Either((("fail", "continue"), "steps")), "`fail` (default), `continue`, or steps that handle it", "fail"
         ),
         **BODIES,
         "with": Key("values", "parameters of the action, or inputs of the playbook"),
         "retry": Key(RETRY, "how often the action is tried"),
         "join": Key(
-            Either((("all", "any"), BRANCHES)), "how many branches must succeed: `all` (default), `any`, or a number"
+            Either((("all", "any"), BRANCHES)),
+            "how many branches must succeed: `all` (default), `any`, or a number",
+            "all",
         ),
         "as": Key("alias", "the name of the item, besides `item`"),
-        "concurrency": Key(Either((ITEMS_AT_ONCE, "template")), "how many items at once; by default 1"),
+        "concurrency": Key(Either((ITEMS_AT_ONCE, "template")), "how many items at once; by default 1", 1),
         "on_item_failure": Key(
-            ("finish", "stop"), "after a failed item: try all, then fail (default), or start no more"
+            ("finish", "stop"), "after a failed item: try all, then fail (default), or start no more", "finish"
         ),
         "max_iterations": Key(ITERATIONS, "the most turns; the step fails when the condition still holds then"),
         "then": Key("steps", "what is done when the condition holds"),
@@ -312,15 +322,17 @@ PLAYBOOK: Final = Shape(
         "description": Key("text", "what it is for"),
         "author": Key("text", "a person of `soar.yaml`, for the rule that nobody approves what they wrote"),
         "tags": Key(Several("text"), "words to find it by, such as `attack.t1528`"),
-        "mode": Key(MODES, "`live` (default), `shadow`: nothing is changed, or `disabled`: it does not fire"),
-        "priority": Key(PRIORITIES, "of executions that are ready the higher goes first; by default 0"),
-        "exclusive": Key("flag", "of all that match an alert, only the exclusive one of the highest priority opens"),
+        "mode": Key(MODES, "`live` (default), `shadow`: nothing is changed, or `disabled`: it does not fire", "live"),
+        "priority": Key(PRIORITIES, "of executions that are ready the higher goes first; by default 0", 0),
+        "exclusive": Key(
+            "flag", "of all that match an alert, only the exclusive one of the highest priority opens", "false"
+        ),
         "valid_from": Key("moment", "it does not fire before; a bare date is midnight in UTC"),
         "valid_until": Key("moment", "it does not fire from then on"),
         "trigger": Key(TRIGGER, "when it runs; `{}`: by hand or as a sub-playbook only"),
         "inputs": Key(Named(INPUT), "values of a manual run or a caller, read as `inputs.name`"),
         "concurrency": Key(CONCURRENCY, "how many executions of one key may be under way"),
-        "timeout": Key("duration", "how long an execution may take in all; by default 7d"),
+        "timeout": Key("duration", "how long an execution may take in all; by default 7d", "7d"),
         "steps": Key("steps", "what is done, from top to bottom"),
         "on_failure": Key("steps", "what is done when it has failed"),
         "finally": Key("steps", "what is done at the end in any case, also after a cancel"),
