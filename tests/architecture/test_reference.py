@@ -84,8 +84,8 @@ DEFAULTS = {
     "playbook.exclusive": (HEAD + "- {stop: a}\n%s", "exclusive: false\n"),
     "playbook.timeout": None,
 }  # fmt: skip
-"""A text, and the words that say what holds without them. The playbook's timeout is a setting (execution.timeout), and the
-default of an input must be of its type, which null is not."""
+"""A text, and the words that say what holds without them. The playbook's timeout is a setting (execution.timeout), and
+the default of an input must be of its type, which null is not."""
 
 
 @pytest.mark.parametrize("name", [name for name, text in DEFAULTS.items() if text])
