@@ -26,6 +26,7 @@ from soar.ingest.match import Matcher
 from soar.ingest.opening import pins_of, switched_off
 from soar.ingest.process import Processor
 from soar.ingest.receive import Intake
+from soar.ingest.repeats import RepeatCap
 from soar.ingest.ringer import Ringer
 from soar.ingest.source import open_sources
 from soar.model.actor import Actor
@@ -161,6 +162,7 @@ class Runtime:
         )
         kinds = load_kinds([self.settings.connectors])
         sources = open_sources(self.settings, kinds, definitions.secrets.resolve)
+        cap = RepeatCap(store.repeats, store.events, store.audit, clock, execution.repeats, execution.repeats_window)
         self.processor = Processor(
             store.alerts,
             sources | {MANUAL: manual_source(kinds)},
@@ -170,6 +172,7 @@ class Runtime:
             timeout=self.settings.execution.timeout,
             mask=self.masker.mask,
             paused=self.guardrails.stops.paused,
+            cap=cap,
         )
         self.ringer = Ringer(
             store.alerts, store.events, store.audit, lambda: self.loaded.playbooks, clock, self.processor.wake

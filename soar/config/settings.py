@@ -199,6 +199,10 @@ class ExecutionSettings(Strict):
     """Executions worked on at one time."""
     stop_grace: Seconds = 10.0
     """How long an orderly stop waits for open calls."""
+    repeats: Annotated[int, Field(ge=0, le=1_000)] = 100
+    """Executions of a playbook about the same thing after whose end further alerts open none; 0 for no cap."""
+    repeats_window: Annotated[Seconds, Field(ge=1)] = 3600.0
+    """The time in which they are counted."""
 
 
 class ContainmentSettings(Strict):

@@ -14,6 +14,7 @@ from soar.errors import Conflict, NormalizeFailed, NotFound, StoreError, StoreUn
 from soar.ingest.manual import MANUAL, event_of, run_of
 from soar.ingest.normalize import normalize
 from soar.ingest.opening import NotOpened, Opened, Paused, Request, execution_of, weighed, weighed_by_hand
+from soar.ingest.repeats import RepeatCap
 from soar.ingest.source import Source
 from soar.model.alert import Alert, Match, RawAlert
 from soar.model.execution import Execution
@@ -76,6 +77,7 @@ class Processor:
         timeout: float,
         mask: Callable[[Any], Any] = lambda data: data,
         paused: Paused = lambda _: None,
+        cap: RepeatCap | None = None,
     ) -> None:
         self._alerts = alerts
         self._sources = sources
@@ -85,6 +87,7 @@ class Processor:
         self._timeout = timeout
         self._mask = mask
         self._paused = paused
+        self._cap = cap
         self._kept = asyncio.Event()
 
     def wake(self) -> None:
@@ -129,7 +132,10 @@ class Processor:
             if place % _TURN == 0:
                 await asyncio.sleep(0)
             try:
-                openings.append(self.opening(raw, loaded))
+                opening = self.opening(raw, loaded)
+                openings.append(opening if self._cap is None else await self._cap.within(opening, raw))
+            except StoreUnavailable:
+                raise
             except Exception as error:  # noqa: BLE001 # the worker's edge: one alert never stops the others
                 await self._dead(raw.id, raw.source, error)
         await self._open(openings)

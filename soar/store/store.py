@@ -21,6 +21,7 @@ from soar.store.events import Events
 from soar.store.executions import Executions
 from soar.store.questions import Questions
 from soar.store.reader import Reader
+from soar.store.repeats import Repeats
 from soar.store.suspects import Suspects
 from soar.store.switches import Switches
 from soar.store.tokens import Tokens
@@ -43,6 +44,7 @@ class Store:
         self.executions = Executions(self._writer, self._reader)
         self.suspects = Suspects(self._writer, self._reader)
         self.containments = Containments(self._writer, self._reader)
+        self.repeats = Repeats(self._reader)
         self.drift = Drift(self._writer, self._reader)
         self.questions = Questions(self._writer, self._reader)
         self.playbooks = PlaybookVersions(self._writer, self._reader)

@@ -10,7 +10,9 @@ from soar.ingest.kinds import load_kinds
 from soar.ingest.manual import by_hand, manual_source
 from soar.ingest.match import Matcher
 from soar.ingest.process import Processor
+from soar.ingest.repeats import RepeatCap
 from soar.ingest.ringer import Ringer
+from soar.ingest.source import make_source
 from soar.model.actor import Actor
 from soar.model.alert import Alert, Match, RawAlert
 from soar.model.execution import Execution
@@ -41,15 +43,18 @@ class Desk:
     clock: FakeClock
     books: Books
     stopped: dict[str, str] = field(default_factory=dict)
+    cap: RepeatCap | None = None
 
     def __post_init__(self) -> None:
         self.ringer = Ringer(
             self.store.alerts, self.store.events, self.store.audit, lambda: self.books.playbooks, self.clock
         )
-        sources = {"manual": manual_source(load_kinds())}
+        kinds = load_kinds()
+        manual = manual_source(kinds)
+        sources = {"manual": manual, "tickets": make_source("tickets", kinds["generic"], manual.verifier)}
         paused: Callable[[str], str | None] = self.stopped.get
         self.processor = Processor(
-            self.store.alerts, sources, lambda: self.books, self.clock, timeout=3600.0, paused=paused
+            self.store.alerts, sources, lambda: self.books, self.clock, timeout=3600.0, paused=paused, cap=self.cap
         )
 
     async def opened(self) -> list[Execution]:
