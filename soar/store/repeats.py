@@ -29,14 +29,15 @@ _FIELDS: Final = (
 """Two alerts that say the same in all of these are about the same thing."""
 _LINGERS: Final[Millis] = 60_000
 """After so long an execution that waits is taken for one that has done what it does."""
-_NEWEST: Final = 5_000
+_NEWEST: Final = 2_000
 """Executions of one playbook looked at, at most."""
 _PATHS: Final = ", ".join(f"'$.{name}'" for name in _FIELDS)
 _ENDED: Final = f"coalesce(e.finished_at, e.started_at + {_LINGERS})"
 _FULL: Final = (
     "SELECT about, ended FROM (SELECT about, ended, row_number() OVER (PARTITION BY about ORDER BY ended) AS number"
     f" FROM (SELECT coalesce(e.slot_key, json_extract(a.data, {_PATHS})) AS about, {_ENDED} AS ended"
-    " FROM (SELECT * FROM executions WHERE playbook_id = ? AND opened_at >= ? ORDER BY opened_at DESC LIMIT ?) AS e"
+    " FROM (SELECT seq, kind, mode, parent_id, alert_id, slot_key, started_at, finished_at FROM executions"
+    " WHERE playbook_id = ? AND opened_at >= ? ORDER BY opened_at DESC LIMIT ?) AS e"
     " JOIN alerts AS a ON a.id = e.alert_id"
     " WHERE e.kind = 'run' AND e.mode = 'live' AND e.parent_id IS NULL AND a.source <> 'manual'"
     " AND EXISTS (SELECT 1 FROM facts AS f WHERE f.execution_seq = e.seq AND f.kind = 'attempt'))"
