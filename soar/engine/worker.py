@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 WATCH: Final = 0.25
 """Seconds between looks for what other processes wrote (S42)."""
+_RINGING: Final = 100
+"""A bell that is set while one rings may come due before that one has ended; it must not be left out."""
 SWEEP: Final = 5.0
 """Seconds between sweeps, the safety net under every wake-up (S40)."""
 
@@ -364,7 +366,13 @@ class Engine:
             return
         at = datetime.fromtimestamp(max(due, self._clock.now() + 1) / 1000, tz=UTC)
         self._scheduler.add_job(
-            self._ring, "date", run_date=at, id="bell", replace_existing=True, misfire_grace_time=None
+            self._ring,
+            "date",
+            run_date=at,
+            id="bell",
+            replace_existing=True,
+            misfire_grace_time=None,
+            max_instances=_RINGING,
         )
 
     async def _ring(self) -> None:

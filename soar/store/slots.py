@@ -31,7 +31,9 @@ def take_slots(
         holding = [
             row[0]
             for row in connection.execute(
-                f"SELECT id FROM executions WHERE {_HOLDING} AND id <> ? ORDER BY opened_at, seq",
+                # Only those before it: the later ones of the same opening have not been looked at yet.
+                f"SELECT id FROM executions WHERE {_HOLDING} AND seq < (SELECT seq FROM executions WHERE id = ?)"
+                " ORDER BY opened_at, seq",
                 (execution.slot_key, execution.id),
             )
         ]

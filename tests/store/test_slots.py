@@ -39,3 +39,17 @@ async def test_s18_nothing_but_a_cancel_ends_the_wait_for_a_slot(store: Store) -
         assert waiting.id not in [one.id for one in await store.executions.ready(NOW)]
     await store.executions.signal(Signal("cancel", waiting.id, "cancel", {}, NOW))
     assert waiting.id in [one.id for one in await store.executions.ready(NOW)]
+
+
+async def test_s18_of_those_that_open_together_the_oldest_has_the_slot(store: Store) -> None:
+    raws = [raw_alert(f"together-{number}") for number in range(3)]
+    await store.alerts.keep(raws)
+    openings, ids = [], []
+    for raw in raws:
+        one = opening(raw, "contain")
+        execution = replace(one.executions[0], slot_key="contain:c-1", slot_limit=1)
+        ids.append(execution.id)
+        openings.append(Opening(one.alert, one.matches, [execution], "catalog", {execution.id: "queue"}))
+    assert await store.alerts.open(openings) == ids[:1]
+    states = [(await store.executions.get(identity)).awaiting for identity in ids]
+    assert states == [None, "slot", "slot"]
