@@ -264,7 +264,7 @@ class _Exchange:
             response.headers,
             content,
             label=self.label,
-            changes=self.changes,
+            changes=self.changes or self.changed_before,
             truncated=truncated,
             masker=self.shared.masker,
             hidden=self.hidden,
@@ -273,7 +273,7 @@ class _Exchange:
     def _within_limit(self, reply: Reply) -> Reply:
         if reply.truncated and not self.changes:
             limit = self.shared.body_limit
-            raise AnswerTooLarge(f"{self.label} answered with more than {limit} bytes; ask for less")
+            raise self._held(AnswerTooLarge(f"{self.label} answered with more than {limit} bytes; ask for less"))
         return reply
 
     def _sorted(self, error: Exception) -> ConnectorError:

@@ -5,9 +5,12 @@ Steps 1 to 5 of docs/decisions/engine.md, "One action, step by step".
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
+
+import orjson
 
 from soar.clock import Clock, Millis
 from soar.engine.clearance import Clearance, Cleared, Halt, target_of
@@ -27,6 +30,8 @@ CUT_GRACE: Final = 0.5
 """Seconds a changing call still gets when its step's time is over (S22)."""
 CUT_LOOK: Final = 10.0
 """Seconds the one look may take at what a cut call did (S22)."""
+INPUT_LIMIT: Final = 256 * 1024
+"""Bytes of the rendered parameters of one call (S8)."""
 SECOND_LOOK: Final = 2.0
 """Seconds beyond a call's own timeout after which a change that is absent stays absent (S21)."""
 
@@ -116,13 +121,17 @@ class RunCalls:
         except (NotFound, Refused) as error:
             kind = getattr(error, "error_kind", "")
             return outcome_fact(run, Outcome("refused", message=str(error), sent=False, error_kind=kind), at)
+        attempted = history.get(run.path, "attempt", run.attempt)
+        size = _size(run.inputs)
+        if size > INPUT_LIMIT and attempted is None:
+            message = f"{run.action.name}: its parameters are {size} bytes, more than the {INPUT_LIMIT} sent; send less"
+            return outcome_fact(run, Outcome("refused", message=message, sent=False, error_kind="too_large"), at)
         halted = self._clearance.halted(run.action.connection)
         call = self._call(run, spec)
         if not spec.changes:
             return halted or Ready(run, spec, call, prepared=prepared)
         first = first_of_hold(history, run.path, run.attempt)
         contains = self._containing(run, spec, prepared, call)
-        attempted = history.get(run.path, "attempt", run.attempt)
         if attempted is not None:
             reserved = bool(attempted.data.get("reserved"))
             return Ready(run, spec, call, (), (), True, prepared, first, contains, reserved)
@@ -276,6 +285,14 @@ class RunCalls:
 
     def over_budget(self, ready: Ready, budget: str, at: Millis) -> Fact:
         return self._clearance.over_budget(ready.run, ready.spec, ready.prepared, budget, at)
+
+
+def _size(inputs: Mapping[str, Any]) -> int:
+    """Bytes of parameters as JSON; a number beyond 64 bits is no reason not to know."""
+    try:
+        return len(orjson.dumps(dict(inputs), default=str))
+    except TypeError:
+        return len(json.dumps(dict(inputs), default=str))
 
 
 class LiftCalls:

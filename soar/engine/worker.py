@@ -27,6 +27,7 @@ from soar.engine.history import History
 from soar.engine.loading import Loader
 from soar.engine.pinned import PinnedPlaybooks
 from soar.engine.poison import Quarantine
+from soar.engine.registrar import EVERY, Registrar
 from soar.engine.requests import Requests
 from soar.errors import DefinitionError, LeaseLost, NotFound, SoarError, StoreError, StoreUnavailable
 from soar.model.action import Connections
@@ -98,6 +99,7 @@ class Engine:
         self._children = Children(playbooks, self._limits.timeout)
         upkeep, stops = upkeep or Upkeep(), self._guardrails.stops
         self._held = Watch(store, connections, self._clock, stops, upkeep, wanted)
+        self._registrar = Registrar(store, self._clock)
         self._loader = Loader(store, connections, playbooks, self._clock, self._guardrails)
         self._quarantine = Quarantine(store, self._clock, wanted, self._fill)
         self._ready: list[tuple[Rank, Millis, str, Execution]] = []
@@ -141,6 +143,7 @@ class Engine:
         scheduler = AsyncIOScheduler(timezone=UTC)
         options = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         scheduler.add_job(self._watch, IntervalTrigger(seconds=WATCH), id="watch", **options)
+        scheduler.add_job(self._registrar.tick, IntervalTrigger(seconds=EVERY), id="registrar", **options)
         scheduler.add_job(self._sweep, IntervalTrigger(seconds=SWEEP), id="sweep", **options)
         scheduler.add_job(self._keep_up, IntervalTrigger(seconds=SWEEP), id="upkeep", **options)
         scheduler.start()
@@ -347,7 +350,6 @@ class Engine:
     async def _sweep(self) -> None:
         with contextlib.suppress(StoreError):
             await self._store.executions.free_slots()
-            await self._store.audit.seal()
             await self.scan()
 
     async def _keep_up(self) -> None:

@@ -44,7 +44,7 @@ async def test_cookies_are_neither_kept_nor_shown() -> None:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-async def test_an_endless_answer_is_cut_while_it_is_read(packed: bool) -> None:
+async def test_s08_an_endless_answer_is_cut_while_it_is_read_and_of_a_change_is_done(packed: bool) -> None:
     """Six megabytes, also when they come as a few kilobytes of gzip."""
     body = b"x" * (6 * 1024 * 1024)
     sent = gzip.compress(body) if packed else body

@@ -74,6 +74,12 @@ class Gateway(HttpConnector):
             raise Refused("the gateway says it will not")
         return Found(text=reply.json()["text"])
 
+    @action
+    async def look_after(self, params: LookUp, call: Call) -> Found:
+        """Change something, then read what it came to."""
+        await self.http.post("/first", json=params.name)
+        return Found(text=(await self.http.get("/second")).json()["text"])
+
     async def health(self) -> Health:
         reply = await self.http.get("/status")
         return Health(ok=reply.json()["ready"], detail="gateway")

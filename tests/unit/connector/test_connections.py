@@ -240,6 +240,13 @@ async def test_after_a_first_change_no_later_failure_means_nothing_happened(seco
     assert "an earlier request" in outcome.message or second == 500
 
 
+@pytest.mark.parametrize("read", ["x" * (5 * MEBIBYTE + 1), "this is no JSON"], ids=["too long", "no JSON"])
+async def test_s08_after_a_first_change_an_answer_that_cannot_be_read_is_no_refusal(read: str) -> None:
+    handler = answers(first=httpx.Response(200), second=httpx.Response(200, text=read))
+    async with gateway(handler) as (connections, _):
+        assert (await connections.perform(call("look_after", name="x"))).kind == "unknown"
+
+
 @pytest.mark.parametrize(("first", "kind"), [(503, "unavailable"), (400, "refused"), (500, "unknown")])
 async def test_a_first_change_that_was_turned_away_is_none(first: int, kind: str) -> None:
     async with gateway(answers(first=httpx.Response(first))) as (connections, _):
