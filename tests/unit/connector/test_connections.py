@@ -70,6 +70,7 @@ def call(action: str, timeout: float = 5.0, **inputs: Any) -> ActionCall:
 
 
 BLOCK = call("block_ip", ip="203.0.113.9")
+MEBIBYTE = 1024 * 1024
 
 
 def answers(**by_path: httpx.Response | Exception) -> Handler:
@@ -280,9 +281,6 @@ async def test_a_connectors_own_mistake_after_a_change_is_unknown_never_a_crash(
         outcome = await connections.perform(call("log_in_first", name="x"))
         assert outcome.kind == "unknown"
         assert "KeyError: 'text'" in outcome.message
-
-
-MEBIBYTE = 1024 * 1024
 
 
 @pytest.mark.parametrize(("size", "big"), [(64 * 1024 - 11, False), (64 * 1024 - 10, True), (5 * MEBIBYTE - 11, True)])
