@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from soar.clock import Clock, Millis
 from soar.engine.calls import CallMaker
@@ -13,12 +13,16 @@ from soar.engine.round import Open
 from soar.model.execution import Execution, Fact
 from soar.store import Store
 
+WhenFull = Literal["queue", "skip", "cancel_oldest"]
+
 
 class Opener(Protocol):
     """Makes the executions of sub-playbooks."""
 
-    async def child(self, parent: Execution, command: Open, now: Millis) -> Execution | Fact:
-        """The execution to open; the fact that it ended, when it cannot be opened."""
+    async def child(
+        self, parent: Execution, command: Open, alert: Mapping[str, Any], now: Millis
+    ) -> tuple[Execution, WhenFull] | Fact:
+        """The execution to open, and what becomes of it without a free slot; the fact that it ended, when it cannot."""
         ...
 
 

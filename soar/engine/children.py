@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from soar.clock import Millis
+from soar.engine.around import WhenFull
 from soar.engine.pinned import PinnedPlaybooks
 from soar.engine.round import Open
-from soar.errors import DefinitionError, NotFound
+from soar.errors import DefinitionError, ExpressionFailed, NotFound
 from soar.ids import derived_id
 from soar.model.execution import Execution, Fact
-from soar.playbook import fitted
+from soar.playbook import fitted, slot_of
 
 HOPS: Final = 5
 """How many executions may lead to one, by sub-playbooks and events (S15)."""
@@ -23,20 +25,23 @@ class Children:
         self._playbooks = playbooks
         self._timeout = timeout
 
-    async def child(self, parent: Execution, command: Open, now: Millis) -> Execution | Fact:
+    async def child(
+        self, parent: Execution, command: Open, alert: Mapping[str, Any], now: Millis
+    ) -> tuple[Execution, WhenFull] | Fact:
         """The execution to open; the fact that it ended, when it cannot be opened."""
         if parent.hops >= HOPS:
             return _ended(command, f"it would be {parent.hops + 1} executions deep, and {HOPS} is the limit", now)
         try:
             playbook = await self._playbooks.get(parent.pins.get(command.playbook, ""))
             inputs = fitted(playbook.inputs, command.inputs)
+            slot = slot_of(playbook, alert, inputs) if parent.mode == "live" else None
         except (NotFound, DefinitionError):
             return _ended(command, "the version it was pinned to can no longer be read", now)
-        except ValueError as error:
+        except (ValueError, ExpressionFailed) as error:
             return _ended(command, str(error), now)
         identity = derived_id(parent.id, command.path)
         limit = now + round((playbook.timeout or self._timeout) * 1000)
-        return Execution(
+        child = Execution(
             id=identity,
             kind="run",
             playbook_id=playbook.id,
@@ -55,7 +60,10 @@ class Children:
             hops=parent.hops + 1,
             inputs=inputs,
             pins=parent.pins,
+            slot_key=slot,
+            slot_limit=0 if slot is None or playbook.concurrency is None else playbook.concurrency.limit,
         )
+        return child, "queue" if playbook.concurrency is None else playbook.concurrency.when_full
 
 
 def _ended(command: Open, why: str, now: Millis) -> Fact:

@@ -74,10 +74,11 @@ class Commands:
     async def _open(self, round: Round) -> list[Fact]:
         facts = []
         for command in round.opens:
-            child = await self._around.opener.child(self._execution, command, self._history.now)
-            if isinstance(child, Fact):
-                facts.append(child)
+            made = await self._around.opener.child(self._execution, command, self._history.alert, self._history.now)
+            if isinstance(made, Fact):
+                facts.append(made)
                 continue
+            child, self._pending.when_full[made[0].id] = made
             self._pending.children.append(child)
             facts.append(Fact(command.path, "opened", 0, self._history.now, {"execution": child.id}))
         return facts

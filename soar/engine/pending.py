@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from soar.model.approval import Approval
 from soar.model.execution import Execution, Fact, Question
@@ -26,6 +27,7 @@ class Pending:
     questions: list[Question] = field(default_factory=list)
     signals: list[str] = field(default_factory=list)
     children: list[Execution] = field(default_factory=list)
+    when_full: dict[str, Literal["queue", "skip", "cancel_oldest"]] = field(default_factory=dict)
     cancel: list[str] = field(default_factory=list)
     approvals: list[Approval] = field(default_factory=list)
     withdrawals: list[Withdraw] = field(default_factory=list)
@@ -69,6 +71,7 @@ class Pending:
             questions=list(self.questions),
             read_signals=list(self.signals),
             children=list(self.children),
+            when_full=dict(self.when_full),
             cancel=list(dict.fromkeys(self.cancel)),
             approvals=list(self.approvals),
             withdrawals=list(self.withdrawals),

@@ -12,7 +12,7 @@ from soar.ids import derived_id
 from soar.model.alert import Alert, Match
 from soar.model.execution import Execution, ExecutionMode
 from soar.model.playbook import Playbook
-from soar.playbook import fitted, reachable
+from soar.playbook import fitted, reachable, slot_of
 
 HOPS: Final = 5
 """How many executions may lead to one, by sub-playbooks, events and calls to ourselves (S15, M01)."""
@@ -110,7 +110,7 @@ def execution_of(
         raise NotOpened(f"{asked.hops} executions led to it, and {HOPS} is the limit: it goes round in a circle")
     try:
         inputs = fitted(playbook.inputs, asked.inputs or {}) if playbook.inputs or asked.inputs else {}
-        slot = _slot(alert, playbook, inputs)
+        slot = slot_of(playbook, alert.model_dump(), inputs)
     except (ValueError, ExpressionFailed) as error:
         raise NotOpened(str(error)) from None
     mode: ExecutionMode = "shadow" if playbook.mode == "shadow" and asked.mode == "live" else asked.mode
@@ -143,21 +143,3 @@ def execution_of(
 def pins_of(playbook: Playbook, playbooks: Mapping[str, Playbook]) -> Mapping[str, str]:
     """The versions of all sub-playbooks it may come to run, fixed now (S15)."""
     return {name: playbooks[name].digest for name in sorted(reachable(playbooks, playbook.id)) if name in playbooks}
-
-
-def _slot(alert: Alert, playbook: Playbook, inputs: Mapping[str, Any]) -> str | None:
-    if playbook.concurrency is None:
-        return None
-    scope = {
-        "alert": alert.model_dump(),
-        "inputs": inputs,
-        "vars": {},
-        "steps": {},
-        "execution": {"playbook": playbook.id},
-    }
-    key = playbook.concurrency.key.render(scope)
-    if key is None or (isinstance(key, str) and not key.strip()):
-        raise NotOpened(
-            "its concurrency key is empty: executions that have nothing in common would wait for each other"
-        )
-    return f"{playbook.id}:{key}"

@@ -3,6 +3,7 @@
 from soar.playbook.callers import reachable
 from soar.playbook.catalog import Catalog, load_catalog, load_files, playbook_files
 from soar.playbook.check import check_playbook
+from soar.playbook.concurrency import slot_of
 from soar.playbook.fitting import fitted
 from soar.playbook.load import draft_playbook, parse_playbook
 from soar.playbook.people import Staff
@@ -18,4 +19,5 @@ __all__ = [
     "parse_playbook",
     "playbook_files",
     "reachable",
+    "slot_of",
 ]

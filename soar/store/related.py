@@ -10,7 +10,7 @@ from soar.store import audit, rows
 from soar.store.approvals import insert_approvals, withdraw
 from soar.store.events import insert_events
 from soar.store.signals import wake
-from soar.store.slots import free_slot
+from soar.store.slots import free_slot, take_slots
 from soar.store.units import ExecutionChange, ExecutionUnit, Signal
 
 _STANDING: Final = (
@@ -20,7 +20,8 @@ _STANDING: Final = (
 
 def write(connection: sqlite3.Connection, unit: ExecutionUnit) -> None:
     """The rows of others that a unit holds."""
-    rows.insert_executions(connection, unit.children)
+    opened = rows.insert_executions(connection, unit.children)
+    take_slots(connection, [child for child in unit.children if child.id in opened], unit.when_full)
     for child in unit.cancel:
         _cancel_child(connection, unit, child)
     if unit.approvals:

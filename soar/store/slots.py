@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from soar.clock import Millis
 from soar.ids import derived_id
@@ -91,6 +91,12 @@ def _skip(connection: sqlite3.Connection, execution: Execution) -> None:
         "UPDATE executions SET state = 'skipped', finished_at = ?, message = ? WHERE id = ?",
         (execution.opened_at, message, execution.id),
     )
+    if execution.parent_id is not None:
+        error = {"step": "", "kind": "limit", "message": message}
+        data: dict[str, Any] = {"path": execution.parent_path, "execution": execution.id, "state": "skipped"}
+        data |= {"outputs": None, "error": error}
+        at = execution.opened_at
+        wake(connection, Signal(derived_id(execution.id, "ended"), execution.parent_id, "child", data, at))
 
 
 def _wait(connection: sqlite3.Connection, execution_id: str) -> None:

@@ -211,6 +211,8 @@ class ExecutionUnit:
     """Ids of signals this unit has taken in."""
     children: list[Execution] = field(default_factory=list)
     """Sub-playbooks to open; opening twice is opening once."""
+    when_full: Mapping[str, Literal["queue", "skip", "cancel_oldest"]] = field(default_factory=dict)
+    """What becomes of those whose slot has no room, by id."""
     cancel: list[str] = field(default_factory=list)
     """Sub-playbooks to cancel: each gets a `cancel` signal and is woken."""
     approvals: list[Approval] = field(default_factory=list)

@@ -238,13 +238,50 @@ async def test_s16_a_call_has_no_more_time_than_its_step_has_left(world: Stage, 
     assert given[-1] <= 2
 
 
+LIMITED = "concurrency: {key: one, limit: 1, when_full: RULE}\nsteps: [{id: w, wait: {for: 1h}}, {action: api.call}]\n"
+
+
+@pytest.mark.parametrize(
+    ("rule", "first_state", "second_state"),
+    [
+        ("queue", "succeeded", "succeeded"),
+        ("skip", "succeeded", "failed"),
+        ("cancel_oldest", "failed", "succeeded"),
+    ],
+)
+async def test_s18_a_sub_playbook_has_a_slot_of_its_own(
+    world: Stage, connections: FakeConnections, rule: str, first_state: str, second_state: str
+) -> None:
+    first, _ = await calling(world, LIMITED.replace("RULE", rule), PARENT)
+    second, child = await calling(world, LIMITED.replace("RULE", rule), PARENT)
+    if rule == "queue":
+        assert ((await stands(world, child)).state, (await stands(world, child)).awaiting) == ("parked", "slot")
+    await world.run(until=world.clock.now() + 3 * 3_600_000)
+    assert [(await stands(world, one)).state for one in (first, second)] == [first_state, second_state]
+    assert len(connections.called("api.call")) == (2 if rule == "queue" else 1)
+
+
 async def test_s18_a_child_does_not_wait_for_a_slot_that_its_ancestor_holds(
     world: Stage, connections: FakeConnections
 ) -> None:
     child = "concurrency: {key: one, limit: 1}\nsteps: [{id: a, action: api.call}]\n"
-    parent, _ = await calling(world, child, PARENT, "concurrency: {key: one, limit: 1}\n", slot_key="x", slot_limit=1)
+    parent, opened = await calling(world, child, PARENT, slot_key="child:one", slot_limit=1)
+    assert opened.slot_key == "child:one"
     assert (await world.finish(parent)).state == "succeeded"
     assert connections.names() == ["api.call", "api.once"]
+
+
+async def test_s18_a_child_whose_key_is_empty_is_not_opened_and_its_step_says_why(
+    world: Stage, connections: FakeConnections
+) -> None:
+    book = parse_playbook(
+        f"id: child\n{HEAD}concurrency: {{key: '{{{{ alert.title }}}}'}}\nsteps: [{{action: api.call}}]\n", "child.yaml"
+    )
+    await world.keep(book)
+    parent = await world.open(playbook(PARENT), {**ALERT, "title": " "}, pins={"child": book.digest})
+    ended = await world.finish(parent)
+    assert (ended.state, "concurrency key is empty" in (ended.error or {})["message"]) == ("failed", True)
+    assert connections.calls == []
 
 
 async def test_k08_a_step_that_fails_without_a_handler_fails_the_execution_and_its_record_agrees(
