@@ -49,7 +49,7 @@ async def test_a_broken_file_changes_nothing_and_says_where(
     assert await paths_of(server, target, http, "still") == ["/old"]
 
 
-async def test_what_is_under_way_ends_on_the_version_it_began_with(
+async def test_c12_what_is_under_way_ends_on_the_version_it_began_with(
     server: Server, target: Recorder, http: aiohttp.ClientSession
 ) -> None:
     server.playbook("three-calls", calling("/first", "/second"))

@@ -88,7 +88,7 @@ async def test_sigterm_lets_an_open_call_end(server: Server, target: Recorder, h
     assert [call.path for call in target.by_ref["drain"]] == list(STEPS)
 
 
-async def test_a_second_server_on_the_same_database_says_so_and_ends(
+async def test_s42_a_second_server_on_the_same_database_says_so_and_ends(
     server: Server, target: Recorder, http: aiohttp.ClientSession
 ) -> None:
     """S42: the lock beside the database names who holds it; the first server does not notice."""

@@ -11,7 +11,7 @@ import aiohttp
 from tests.acceptance.harness import Server, alert, calling, recording
 
 
-async def test_a_run_by_hand_is_left_to_the_running_server(tmp_path: Path) -> None:
+async def test_s42_a_run_by_hand_is_left_to_the_running_server(tmp_path: Path) -> None:
     """S42: `soar run` leaves the work to the engine that holds the database, and watches."""
     async with recording() as target, aiohttp.ClientSession() as http:
         server = Server(tmp_path, target.url)

@@ -29,7 +29,7 @@ async def test_s17_three_tries_unless_said_otherwise(world: Stage, connections: 
     assert len(connections.called("api.once")) == 3
 
 
-async def test_a_long_pause_parks_the_execution_and_survives_a_restart(
+async def test_s17_a_long_pause_parks_the_execution_and_survives_a_restart(
     world: Stage, connections: FakeConnections
 ) -> None:
     connections.script("api.once", Answer.error("unavailable"), {"ok": 1})
@@ -59,7 +59,7 @@ async def test_h01_a_lost_answer_is_asked_of_a_person_and_never_repeated(
     assert len(connections.called("api.once")) == 1
 
 
-async def test_a_person_may_say_do_it_again(world: Stage, connections: FakeConnections) -> None:
+async def test_s21_a_person_may_say_do_it_again_and_the_key_stays(world: Stage, connections: FakeConnections) -> None:
     connections.script("api.once", Answer.error("lost"), {"ok": 1})
     execution = await world.open(playbook("- {id: one, action: api.once}\n"), {})
     await world.finish(execution)
@@ -69,7 +69,7 @@ async def test_a_person_may_say_do_it_again(world: Stage, connections: FakeConne
     assert len({call.key for call in connections.called("api.once")}) == 1
 
 
-async def test_a_person_may_give_up(world: Stage, connections: FakeConnections) -> None:
+async def test_s21_a_person_may_give_up(world: Stage, connections: FakeConnections) -> None:
     connections.script("api.once", Answer.error("lost"))
     execution = await world.open(playbook("- {id: one, action: api.once}\n"), {})
     await world.finish(execution)
@@ -121,7 +121,7 @@ async def _crash_during_the_call(world: Stage, connections: Hanging, steps: str)
     return execution.id
 
 
-async def test_a_call_left_open_by_a_crash_is_repeated_with_its_key_when_it_is_idempotent(
+async def test_s21_a_call_left_open_by_a_crash_is_repeated_with_its_key_when_it_is_idempotent(
     world: Stage, connections: FakeConnections
 ) -> None:
     hanging = Hanging(connections.actions)
@@ -134,7 +134,7 @@ async def test_a_call_left_open_by_a_crash_is_repeated_with_its_key_when_it_is_i
     assert len(calls) == 2 and len({call.key for call in calls}) == 1
 
 
-async def test_a_call_left_open_by_a_crash_is_never_repeated_blindly(
+async def test_s21_c06_a_call_left_open_by_a_crash_is_never_repeated_blindly(
     world: Stage, connections: FakeConnections
 ) -> None:
     """C06: it is verified where that is possible, else a person is asked."""
@@ -188,7 +188,7 @@ async def test_s22_an_unknown_outcome_cut_by_a_timeout_stays_a_question_beside_t
     assert len((await world.store.questions.page()).items) == 1
 
 
-async def test_the_deadline_of_an_execution_ends_it(world: Stage, connections: FakeConnections) -> None:
+async def test_s16_the_deadline_of_an_execution_ends_it(world: Stage, connections: FakeConnections) -> None:
     connections.script("api.once", Answer.error("unavailable"))
     steps = "- {id: one, action: api.once, retry: {attempts: 100, delay: 10m, backoff: fixed}}\n"
     opened = world.clock.now()

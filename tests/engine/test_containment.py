@@ -32,7 +32,7 @@ async def test_a_block_lifts_itself_after_a_day_also_across_a_restart(
     assert (await _only(world)).state == "lifted"  # type: ignore[attr-defined]
 
 
-async def test_two_executions_hold_one_containment_and_the_last_lets_go(
+async def test_s31_two_executions_hold_one_containment_and_the_last_lets_go(
     world: Stage, connections: FakeConnections
 ) -> None:
     await run(world, BLOCK)
@@ -52,7 +52,7 @@ async def test_s33_a_lift_is_tried_until_the_gateway_answers(world: Stage, conne
     assert (await _only(world)).state == "lifted"  # type: ignore[attr-defined]
 
 
-async def test_a_lift_that_is_refused_is_stuck_and_a_person_may_try_again(
+async def test_s33_a_lift_that_is_refused_is_stuck_and_a_person_may_try_again(
     world: Stage, connections: FakeConnections
 ) -> None:
     connections.script_undo("gateway.unblock_ip", Answer.error("refused", "locked"), Answer.done({}))
@@ -77,7 +77,7 @@ async def test_a_person_lifts_early_and_the_timer_finds_nothing_to_do(
     assert (lifted.state, lifted.lifted_by) == ("lifted", "person:ana")  # type: ignore[attr-defined]
 
 
-async def test_what_was_refused_is_not_on_the_board_as_held(world: Stage, connections: FakeConnections) -> None:
+async def test_s30_what_was_refused_is_voided_and_never_lifted(world: Stage, connections: FakeConnections) -> None:
     connections.script("gateway.block_ip", Answer.error("refused", "protected"))
     await run(world, BLOCK)
     assert (await _only(world)).state == "voided"  # type: ignore[attr-defined]

@@ -312,7 +312,7 @@ async def test_i02_a_refusal_is_an_event_that_playbooks_may_tell_people_of(under
         assert "'mine'" in told.data["reason"]
 
 
-async def test_a_switch_thrown_while_the_target_is_looked_at_parks_the_call(
+async def test_s19_a_switch_thrown_while_the_target_is_looked_at_parks_the_call(
     under: Under, connections: FakeConnections, switches: StopSwitches
 ) -> None:
     async with under("") as world:
@@ -345,7 +345,7 @@ async def test_s36_a_dry_run_shows_the_verdict_and_counts_nothing(under: Under, 
         assert await world.store.budgets.list(world.clock.now()) == []
 
 
-async def test_a_lift_is_never_held_back(under: Under, connections: FakeConnections) -> None:
+async def test_s33_a_lift_is_never_held_back(under: Under, connections: FakeConnections) -> None:
     async with under(BUDGET) as world:
         execution = await begin(world, BLOCK.replace("24h", "1m"))
         assert execution.state == "succeeded"
@@ -354,7 +354,7 @@ async def test_a_lift_is_never_held_back(under: Under, connections: FakeConnecti
         assert held.state == "lifted"
 
 
-async def test_a_containment_without_a_time_lifts_when_policy_says(under: Under) -> None:
+async def test_s31_a_containment_without_a_time_lifts_when_policy_says(under: Under) -> None:
     text = 'actions: [{action: "gateway.*", undo_after: [1h]}]\n'
     async with under(text) as world:
         await begin(world, BLOCK.replace(", undo: {after: 24h}", ""))

@@ -119,7 +119,7 @@ async def test_c09_a_firing_kept_before_the_end_of_a_process_opens_after_it(stor
     assert len(await again.opened()) == 2
 
 
-async def test_a_clock_set_back_rings_nothing_twice(store: Store) -> None:
+async def test_s43_a_clock_set_back_rings_nothing_twice(store: Store) -> None:
     given, clock = books(scheduled()), FakeClock()
     desk = Desk(store, clock, given)
     await desk.ringer.step()

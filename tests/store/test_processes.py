@@ -192,7 +192,7 @@ async def test_l04_the_same_results_from_four_processes_are_there_once(url: str,
     assert sorted(found.data["score"] for found in facts) == list(range(50))
 
 
-async def test_a_busy_engine_does_not_starve_a_command(url: str, store: Store) -> None:
+async def test_s42_a_busy_engine_does_not_starve_a_command(url: str, store: Store) -> None:
     """A short write from beside gets its turn while the engine commits without a pause."""
     going = True
 

@@ -51,7 +51,7 @@ async def test_a_unit_writes_all_it_holds(store: Store) -> None:
     assert await store.executions.signals(one.id) == []
 
 
-async def test_taking_raises_the_epoch_and_keeps_what_was_said_before(store: Store) -> None:
+async def test_s39_taking_raises_the_epoch_and_keeps_what_was_said_before(store: Store) -> None:
     one = execution(state="parked", awaiting="timer", due_at=NOW, started_at=NOW - 9)
     await store.executions.open(one)
     await store.executions.commit(ExecutionUnit(one.id, 0, take=True, facts=[fact("a", "due")]))
@@ -170,7 +170,7 @@ async def test_a_group_larger_than_any_statement(store: Store) -> None:
     assert len(await store.executions.interrupted()) == 333
 
 
-async def test_a_signal_wakes_what_is_parked(store: Store) -> None:
+async def test_s38_a_signal_wakes_what_is_parked(store: Store) -> None:
     one = await running(store)
     assert await park(store, one, due_at=NOW + 99) is False
     assert await store.executions.ready(NOW, 10) == []
