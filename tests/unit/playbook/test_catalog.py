@@ -11,7 +11,7 @@ import pytest
 from soar.ingest.match import Matcher
 from soar.playbook import load_catalog, load_files, playbook_files
 from soar.testing.stage import given_alert
-from tests.unit.playbook.reading import ACTIONS, HEAD, written
+from tests.unit.playbook.reading import ACTIONS, HEAD, refused_steps, told, written
 
 GOOD = HEAD + "steps: [{stop: a}]\n"
 
@@ -118,3 +118,22 @@ def test_what_was_not_asked_for_may_be_called_when_all_of_it_could_be_read(tmp_p
     folder = written(tmp_path, files)
     catalog = load_files([folder / "a.yaml"], ACTIONS, others=playbook_files(folder))
     assert (list(catalog.playbooks), list(catalog.beside), catalog.problems) == (["a"], ["b"], ())
+
+
+def test_s15_playbooks_that_call_each_other_in_a_circle_are_refused_with_the_way_round(tmp_path: Path) -> None:
+    def calls(name: str, other: str) -> str:
+        return f"id: {name}\ntrigger: {{}}\nsteps: [{{id: c, playbook: {other}}}]\n"
+
+    files: dict[str, str | bytes] = {"a.yaml": calls("a", "b"), "b.yaml": calls("b", "a"), "c.yaml": calls("c", "c")}
+    folder = written(tmp_path, files)
+    assert load_catalog(folder, ACTIONS).playbooks == {}
+    assert [line.partition("end: ")[2].partition(";")[0] for line in said(folder)] == [
+        "a -> b -> a",
+        "b -> a -> b",
+        "c -> c",
+    ]
+
+
+def test_s15_which_playbook_is_called_is_no_expression() -> None:
+    (found,) = told(refused_steps("- {id: c, playbook: '{{ alert.title }}'}\n"))
+    assert "the id of a sub-playbook is written out, never made by a template" in found
