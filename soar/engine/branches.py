@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 from soar.engine.round import Error, Round
 from soar.engine.walk import Flow, Frame, Walk
 from soar.errors import ExpressionFailed
 from soar.model.playbook import Block, Choice, Parallel, Step, Switch
+
+ELSEWHERE: Final = "the playbook ended elsewhere"
+"""Why a branch or an item is cut when another one ends the execution (S13)."""
 
 
 def block(walk: Walk, step: Step, body: Block, path: str, inner: Frame, outer: Frame) -> Flow:
@@ -69,13 +73,14 @@ class Branch:
 
 
 def parallel(walk: Walk, step: Step, body: Parallel, path: str, inner: Frame, outer: Frame) -> Flow:
+    inner = already_cut(walk, path, inner)
     branches = [_walked(walk, branch, path, inner) for branch in body.branches]
     needed = {"all": len(branches), "any": 1}.get(str(body.join)) or int(body.join)
     ending = next((branch.flow.finish for branch in branches if branch.flow.finish is not None), None)
     reached = body.join != "all" and _succeeded(branches) >= needed
     if ending is not None or reached:
-        why = "the playbook ended elsewhere" if ending is not None else f"'{path}' has what it waits for"
-        _cut_resting(walk, body, branches, path, inner, cancelled(path, why))
+        why = ELSEWHERE if ending is not None else f"'{path}' has what it waits for"
+        _cut_resting(walk, body, branches, path, inner, why)
     for branch in branches:
         walk.round.take(branch.part)
     if any(branch.flow.state == "resting" for branch in branches):
@@ -87,8 +92,18 @@ def parallel(walk: Walk, step: Step, body: Parallel, path: str, inner: Frame, ou
     return walk.close(step, path, _joined(body, branches, path, needed, inner), outer)
 
 
-def cancelled(path: str, why: str) -> Error:
+def cut_open(walk: Walk, path: str, why: str) -> Error:
+    """Cut what is still open inside, for good: until the last of it is over, nothing in there may begin (S22)."""
+    walk.record(path, "cut", {"message": why})
     return {"step": path, "kind": "cancelled", "message": why}
+
+
+def already_cut(walk: Walk, path: str, inner: Frame) -> Frame:
+    """The frame inside, cut where an earlier round did so: what ended then must not be handled now."""
+    cut = walk.history.get(path, "cut")
+    if cut is None or inner.cut is not None:
+        return inner
+    return replace(inner, cut={"step": path, "kind": "cancelled", "message": cut.data["message"]})
 
 
 def _walked(walk: Walk, branch: Step, path: str, inner: Frame) -> Branch:
@@ -97,10 +112,13 @@ def _walked(walk: Walk, branch: Step, path: str, inner: Frame) -> Branch:
     return Branch(forked, flow, part)
 
 
-def _cut_resting(walk: Walk, body: Parallel, branches: list[Branch], path: str, inner: Frame, cut: Error) -> None:
+def _cut_resting(walk: Walk, body: Parallel, branches: list[Branch], path: str, inner: Frame, why: str) -> None:
     """Walk what is not over once more, cut: calls end, requests are withdrawn."""
-    for place, branch in enumerate(branches):
-        if branch.flow.state == "resting" and branch.frame.cut is None:
+    resting = [place for place, branch in enumerate(branches) if branch.flow.state == "resting"]
+    if resting and inner.cut is None:
+        cut = cut_open(walk, path, why)
+        for place in resting:
+            branch = branches[place]
             frame = replace(inner.fork(), cut=cut)
             step = body.branches[place]
             flow, part = walk.aside(partial(walk.step, step, path, frame))

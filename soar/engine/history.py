@@ -17,6 +17,7 @@ Facts, by kind (unique by path, kind, attempt):
 * ``event``     what a `wait: {event}` took: ``{id, name, data}``
 * ``opened``, ``child``     the execution of a sub-playbook, and how it ended: ``{execution, state, outputs, error}``
 * ``releasing``, ``released``, ``lifted``   an undo step: holds let go of, the lifts that follow, each lift's end
+* ``cut``       at a `parallel` or `for_each`: what was still open in it ends, and nothing begins: ``{message}``
 * ``phase``     at path "": 0 the body ended in ``{error}`` and `on_failure` begins; 1 `finally` begins
 * ``inherits``  at path "": a rerun takes over what its original has done: ``{from, again}``
 * ``cancel``, ``pause``, ``resume``   at path "": what people told the execution, numbered from 1

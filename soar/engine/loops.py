@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from soar.engine.branches import cancelled
+from soar.engine.branches import ELSEWHERE, already_cut, cut_open
 from soar.engine.places import inside
 from soar.engine.retrace import fallen, item_names
 from soar.engine.round import Error, Finish, Round
@@ -72,7 +72,8 @@ class Items:
 
 class _ForEach:
     def __init__(self, walk: Walk, step: Step, body: ForEach, path: str, inner: Frame, begun: Fact) -> None:
-        self.walk, self.step, self.body, self.path, self.inner = walk, step, body, path, inner
+        self.walk, self.step, self.body, self.path = walk, step, body, path
+        self.inner = already_cut(walk, path, inner)
         self.items: list[Any] = begun.data["items"]
         self.at_once: int = begun.data["concurrency"]
         self.known: Items = walk.history.memo.setdefault(path, Items())
@@ -82,7 +83,7 @@ class _ForEach:
         ending = self.known.finish
         if ending is not None and resting and self.inner.cut is None:
             said = resting
-            resting = self._walk_open(cancelled(self.path, "the playbook ended elsewhere"))
+            resting = self._walk_open(cut_open(self.walk, self.path, ELSEWHERE))
             for part in said.values():
                 part.keep_settled()
                 self.walk.round.take(part)

@@ -134,7 +134,7 @@ def _result(ended: Fact | None, last: Fact | None, facts: dict[str, dict[int, Fa
     if last is not None:
         result = last.data["result"]
         return _STATUS.get(result, "waiting"), last.data.get("output"), None
-    waits = not facts.keys() & {"attempt", "entered", "items", "turn"}
+    waits = not facts.keys() & {"attempt", "entered", "items", "turn", "cut"}
     return "waiting" if waits else "running", None, None
 
 

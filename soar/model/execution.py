@@ -41,6 +41,7 @@ FactKind = Literal[
     "released",
     "lifted",
     "phase",
+    "cut",
     "cancel",
     "pause",
     "resume",

@@ -46,6 +46,55 @@ def test_s11_join_reached_cuts_the_rest(join: str, needed: int) -> None:
     assert came["some/c"] == came["some/d/e"] == "cancelled"
 
 
+CUT = """
+    - id: some
+      join: {join}
+      parallel:
+        - {{id: a, steps: [{{id: look, action: api.read}}, {first}]}}
+        - {{id: b, wait: {{for: 10m}}, on_failure: [{{id: h, set: {{handled: true}}}}]}}
+        - {{id: c, on_failure: [{{id: g, action: api.call}}], steps: [{{id: d, action: api.call}}, {{set: {{x: 1}}}}]}}
+    """
+
+
+@pytest.mark.parametrize(("join", "first"), [("any", "{set: {found: true}}"), ("all", "{stop: enough}")])
+@pytest.mark.parametrize("restart", [0.0, 1.0])
+def test_s22_what_was_cut_is_not_handled_and_begins_nothing_while_the_last_call_ends(
+    join: str, first: str, restart: float
+) -> None:
+    cut = 0
+    for seed in range(12):
+        run = play(book(CUT.format(join=join, first=first)), seed, restart=restart)
+        assert run.finish.state == "succeeded"
+        came = statuses(run)
+        if ("some/a/look", 1) == run.called[0] and came["some/b"] == "cancelled" and "some/c/@1" not in came:
+            cut += 1
+            assert came["some/c/d"] == "done"
+            assert not [path for path in came if "on_failure" in path]
+    assert cut
+
+
+@pytest.mark.parametrize("restart", [0.0, 1.0])
+def test_s22_items_cut_by_a_stop_are_not_handled_and_begin_nothing(restart: float) -> None:
+    steps = """
+    - id: each
+      for_each: '[1, 2]'
+      concurrency: 2
+      steps:
+        - {id: r, action: api.call, on_failure: continue}
+        - {id: s, when: 'item == 2', stop: found}
+        - {id: t, set: {x: 1}}
+    """
+    orders = set()
+    for seed in range(12):
+        run = play(book(steps), seed, restart=restart)
+        came = statuses(run)
+        assert run.finish.message == "found"
+        first = [fact.path for fact in run.history.facts() if fact.kind == "outcome"][0]
+        orders.add(first)
+        assert ("each[0]/t" in came) == (first == "each[0]/r")
+    assert len(orders) == 2
+
+
 def test_s11_rejected_and_skipped_do_not_count_for_a_join() -> None:
     steps = """
     - {id: some, join: 2, parallel: [{id: a, action: api.read}, {id: b, when: 'false', action: api.read}]}
