@@ -7,18 +7,16 @@ import contextlib
 import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
 
 from soar.clock import Clock, Millis, SystemClock
 from soar.engine.activation import Activation
 from soar.engine.around import Around, nothing_wanted
 from soar.engine.artefacts import with_artefacts
+from soar.engine.bells import Bells
 from soar.engine.calls import CallMaker
 from soar.engine.children import Children
 from soar.engine.clearance import Guardrails
@@ -41,8 +39,6 @@ log = structlog.get_logger(__name__)
 
 WATCH: Final = 0.25
 """Seconds between looks for what other processes wrote (S42)."""
-_RINGING: Final = 100
-"""A bell that is set while one rings may come due before that one has ended; it must not be left out."""
 SWEEP: Final = 5.0
 """Seconds between sweeps, the safety net under every wake-up (S40)."""
 
@@ -112,13 +108,13 @@ class Engine:
         self._set_aside: set[str] = set()
         self._woken = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._scheduler: AsyncIOScheduler | None = None
+        self._bells: Bells | None = None
         self._stopping = False
         self._scanning = asyncio.Lock()
 
     @property
     def running(self) -> bool:
-        return self._scheduler is not None and not self._stopping
+        return self._bells is not None and not self._stopping
 
     @property
     def backlog(self) -> int:
@@ -140,14 +136,12 @@ class Engine:
         await self._guardrails.stops.refresh(self._store)
         await self.take_over(unclean=await self._store.suspects.begin())
         await self.scan()
-        scheduler = AsyncIOScheduler(timezone=UTC)
-        options = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
-        scheduler.add_job(self._watch, IntervalTrigger(seconds=WATCH), id="watch", **options)
-        scheduler.add_job(self._registrar.tick, IntervalTrigger(seconds=EVERY), id="registrar", **options)
-        scheduler.add_job(self._sweep, IntervalTrigger(seconds=SWEEP), id="sweep", **options)
-        scheduler.add_job(self._keep_up, IntervalTrigger(seconds=SWEEP), id="upkeep", **options)
-        scheduler.start()
-        self._scheduler = scheduler
+        self._bells = Bells()
+        self._bells.every(WATCH, "watch", self._watch)
+        self._bells.every(EVERY, "registrar", self._registrar.tick)
+        self._bells.every(SWEEP, "sweep", self._sweep)
+        self._bells.every(SWEEP, "upkeep", self.look_after)
+        self._bells.start()
         await self._set_bell()
 
     async def take_over(self, *, unclean: bool = True) -> None:
@@ -162,8 +156,8 @@ class Engine:
     async def stop(self, grace: float = 5.0) -> None:
         """Start nothing new, let calls under way end, and give the rest back to the queue."""
         self._stopping = True
-        if self._scheduler is not None:
-            self._scheduler.shutdown(wait=False)
+        if self._bells is not None:
+            await self._bells.stop(grace)
         left = list(self._active)
         for activation in self._active.values():
             activation.stop()
@@ -174,7 +168,7 @@ class Engine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if left:
             await self._store.executions.release(left)
-        if self._scheduler is not None:
+        if self._bells is not None:
             with contextlib.suppress(StoreError):
                 await self._store.suspects.end()
 
@@ -321,9 +315,8 @@ class Engine:
     # -- the bells ----------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        with contextlib.suppress(StoreError):
-            if await self._store.changed():
-                await self.look()
+        if await self._store.changed():
+            await self.look()
 
     async def look(self) -> None:
         """Somebody else has written: signals for executions under way, what is ready, switches that were turned."""
@@ -348,13 +341,8 @@ class Engine:
         self._fill()
 
     async def _sweep(self) -> None:
-        with contextlib.suppress(StoreError):
-            await self._store.executions.free_slots()
-            await self.scan()
-
-    async def _keep_up(self) -> None:
-        with contextlib.suppress(StoreError):
-            await self.look_after()
+        await self._store.executions.free_slots()
+        await self.scan()
 
     async def look_after(self) -> None:
         """See to what is held: whether it is still there, and who is to know that it ends soon."""
@@ -364,18 +352,8 @@ class Engine:
     async def _set_bell(self) -> None:
         """One bell for the earliest due time, however many executions are parked (S43)."""
         due = await self.next_due()
-        if due is None or self._scheduler is None or self._stopping:
-            return
-        at = datetime.fromtimestamp(max(due, self._clock.now() + 1) / 1000, tz=UTC)
-        self._scheduler.add_job(
-            self._ring,
-            "date",
-            run_date=at,
-            id="bell",
-            replace_existing=True,
-            misfire_grace_time=None,
-            max_instances=_RINGING,
-        )
+        if due is not None and self._bells is not None and not self._stopping:
+            self._bells.at(max(due, self._clock.now() + 1), "bell", self._ring)
 
     async def _ring(self) -> None:
         await self.scan()

@@ -66,7 +66,7 @@ def test_s22_what_was_cut_is_not_handled_and_begins_nothing_while_the_last_call_
         run = play(book(CUT.format(join=join, first=first)), seed, restart=restart)
         assert run.finish.state == "succeeded"
         came = statuses(run)
-        if ("some/a/look", 1) == run.called[0] and came["some/b"] == "cancelled" and "some/c/@1" not in came:
+        if run.called[0] == ("some/a/look", 1) and came["some/b"] == "cancelled" and "some/c/@1" not in came:
             cut += 1
             assert came["some/c/d"] == "done"
             assert not [path for path in came if "on_failure" in path]
@@ -89,7 +89,7 @@ def test_s22_items_cut_by_a_stop_are_not_handled_and_begin_nothing(restart: floa
         run = play(book(steps), seed, restart=restart)
         came = statuses(run)
         assert run.finish.message == "found"
-        first = [fact.path for fact in run.history.facts() if fact.kind == "outcome"][0]
+        first = next(fact.path for fact in run.history.facts() if fact.kind == "outcome")
         orders.add(first)
         assert ("each[0]/t" in came) == (first == "each[0]/r")
     assert len(orders) == 2
