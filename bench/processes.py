@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -21,14 +20,6 @@ def end_all() -> None:
     """End whatever still runs of what was started here."""
     for child in _started:
         child.end(grace=3)
-
-
-def free_port() -> int:
-    """A port on the loopback that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Child:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.load import SECRET
-from bench.processes import Child, free_port
+from bench.processes import Child
+from soar.rehearsal.process import free_port
 
 SOURCE = "bench"
 

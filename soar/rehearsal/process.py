@@ -28,11 +28,24 @@ class PartFailed(SoarError):
     """A part of the rehearsal range did not start, or stopped answering."""
 
 
+_reserved: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port nobody listens on now; whoever binds it first has it, so starts are repeated."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback that nobody listens on, kept from the ports of outgoing connections while we live.
+
+    A server may die and come back on it: Linux lets it listen beside a socket that is only bound,
+    where both say SO_REUSEADDR (socket(7)). Elsewhere whoever binds it first has it.
+    """
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    port: int = probe.getsockname()[1]
+    if sys.platform == "linux":
+        _reserved.append(probe)
+    else:
+        probe.close()
+    return port
 
 
 class Part:

@@ -15,9 +15,10 @@ import aiohttp
 import orjson
 
 from bench.load import SECRET, alert, sign
-from bench.processes import Child, free_port
+from bench.processes import Child
 from bench.servers import CONFIG, PLAYBOOK
 from bench.target import ANSWER, STEPS, Answer, ApiCall, Target, receipt
+from soar.rehearsal.process import free_port
 
 __all__ = ["STEPS", "Answer", "ApiCall", "Recorder", "Server", "alert", "calling", "expected_bodies", "recording"]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.processes import free_port
+from soar.rehearsal.process import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "first-playbook.md"
 PATIENCE = 60.0
