@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from ipaddress import ip_network
 from typing import Any, Literal, NamedTuple
@@ -68,6 +68,15 @@ class LoadedPlaybooks:
         return any(fnmatchcase(name, pattern) for pattern in self.events)
 
 
+def policy_of(settings: Settings, connections: ConnectionSet) -> Policy:
+    """The policy as its file is now.
+
+    Raises:
+        ConfigError: it does not hold.
+    """
+    return Policy(load_rules(settings, OwnAddresses.of(settings, connections.hosts()), connections.specs()))
+
+
 @dataclass(frozen=True)
 class Definitions:
     """What the files say, before anything is opened: enough to check, to test and to explain."""
@@ -92,8 +101,15 @@ class Definitions:
         connections = ConnectionSet(
             registry, settings.connections, secrets, settings.egress.allow, clock or SystemClock(), masker
         )
-        policy = Policy(load_rules(settings, OwnAddresses.of(settings, connections.hosts()), connections.specs()))
-        return cls(settings, masker, secrets, registry, connections, policy)
+        return cls(settings, masker, secrets, registry, connections, policy_of(settings, connections))
+
+    def with_policy_anew(self) -> Definitions:
+        """The same with the policy as its file is now.
+
+        Raises:
+            ConfigError: it does not hold.
+        """
+        return replace(self, policy=policy_of(self.settings, self.connections))
 
     def catalog(self) -> Catalog:
         """The playbooks of the configured folder, with everything that is wrong with them."""
@@ -230,17 +246,21 @@ class Runtime:
         self._ringing = asyncio.create_task(self.ringer.run())
 
     async def reload(self) -> LoadedPlaybooks:
-        """Take up the playbooks as their files are now, in one step; executions under way keep their version.
+        """Take up policy and playbooks as their files are now, in one step.
+
+        Executions under way keep the version of their playbook; their next call is judged by the new policy.
 
         Raises:
-            DefinitionError: something is wrong with them; those in use stay in use, all of them.
+            ConfigError, DefinitionError: something is wrong with them; what is in use stays in use, all of it.
             StoreError: the versions could not be kept; likewise.
         """
         async with self._reloading:
-            loaded = await asyncio.to_thread(lambda: LoadedPlaybooks.of(self.definitions.sound_catalog()))
+            definitions = await asyncio.to_thread(self.definitions.with_policy_anew)
+            loaded = await asyncio.to_thread(lambda: LoadedPlaybooks.of(definitions.sound_catalog()))
             for playbook in loaded.playbooks.values():
                 self.pinned.keep(playbook)
             await self.keep_versions(loaded.catalog)
+            self.definitions, self.guardrails.policy = definitions, definitions.policy
             self.loaded = loaded
         return loaded
 

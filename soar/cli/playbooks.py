@@ -39,10 +39,12 @@ async def _reload(config: Path | None, digest: str) -> None:
         process = serving_process(settings.database)
         if process is None:
             raise Conflict("no server runs on this database; `soar serve` loads the playbooks when it starts")
+        before = await store.playbooks.latest()
         os.kill(process, signal.SIGHUP)
         for _ in range(round(PATIENCE / _LOOK)):
             kept = await store.playbooks.latest()
-            if kept is not None and kept.digest == digest:
+            anew = before is None or (kept is not None and kept.loaded > before.loaded)
+            if kept is not None and kept.digest == digest and anew:
                 return
             await asyncio.sleep(_LOOK)
         raise Conflict(f"process {process} has not taken them up after {PATIENCE:.0f} s; its log says why")

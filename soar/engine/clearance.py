@@ -47,11 +47,12 @@ class NoPolicy:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Guardrails:
     """Everything below the playbooks that can hold a call back."""
 
     policy: PolicyView = field(default_factory=NoPolicy)
+    """The rules of this moment: a reload puts new ones here, and the next call is judged by them."""
     stops: StopSwitches = field(default_factory=StopSwitches)
 
 
@@ -61,8 +62,7 @@ class Clearance:
     def __init__(
         self, guardrails: Guardrails, connections: Connections, execution: Execution, alert: Mapping[str, Any]
     ) -> None:
-        self._policy = guardrails.policy
-        self._stops = guardrails.stops
+        self._guardrails = guardrails
         self._connections = connections
         self._execution = execution
         self._alert = alert
@@ -70,9 +70,13 @@ class Clearance:
         self.title = title if isinstance(title, str) else None
         """The alert's, for the board."""
 
+    @property
+    def _policy(self) -> PolicyView:
+        return self._guardrails.policy
+
     def halted(self, connection: str) -> Halt | None:
         """Whether a stop switch holds calls through that connection."""
-        reason = self._stops.reason(connection, self._execution.playbook_id)
+        reason = self._guardrails.stops.reason(connection, self._execution.playbook_id)
         return None if reason is None else Halt(reason)
 
     def proposal(self, run: Run, spec: ActionSpec, prepared: Prepared, at: Millis) -> Proposal:

@@ -69,6 +69,7 @@ class History:
         self._latest: Millis = execution.opened_at
         for fact in facts:
             self.add(fact)
+        self.move_to(now)
 
     def __len__(self) -> int:
         return len(self._facts)

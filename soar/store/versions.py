@@ -20,6 +20,8 @@ class KeptCatalog:
     digest: str
     members: tuple[tuple[str, str], ...]
     """(playbook id, digest)."""
+    loaded: int
+    """Which loading it was: each one counts on."""
 
 
 class PlaybookVersions:
@@ -43,9 +45,11 @@ class PlaybookVersions:
 
     async def latest(self) -> KeptCatalog | None:
         """What was loaded last."""
-        sql = "SELECT digest, members FROM catalogs ORDER BY loaded DESC LIMIT 1"
+        sql = "SELECT digest, members, loaded FROM catalogs ORDER BY loaded DESC LIMIT 1"
         row = await self._reader.run(lambda db: db.execute(sql).fetchone())
-        return None if row is None else KeptCatalog(row[0], tuple((one, digest) for one, digest in loads(row[1])))
+        if row is None:
+            return None
+        return KeptCatalog(row[0], tuple((one, digest) for one, digest in loads(row[1])), row[2])
 
 
 def _keep(connection: sqlite3.Connection, playbooks: Sequence[tuple[str, str, str, str]], catalog_digest: str) -> None:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from soar.errors import (
+    ConfigError,
     Conflict,
     CursorInvalid,
     DefinitionError,
@@ -44,6 +45,7 @@ _KINDS: Final[tuple[tuple[type[SoarError], int, str], ...]] = (
     (Conflict, 409, "conflict"),
     (CursorInvalid, 400, "bad-cursor"),
     (DefinitionError, 409, "definition"),
+    (ConfigError, 409, "configuration"),
     (StoreError, 503, "store"),
 )
 _STATUS_KINDS: Final = {404: "not-found", 405: "method-not-allowed", 401: "not-authenticated", 413: "too-large"}

@@ -255,6 +255,10 @@ class Api:
 
     async def ended_one(self, ref: str, patience: float = PATIENCE) -> dict[str, Any]:
         async def look() -> dict[str, Any] | None:
+            # Accepted is not yet processed: the alert, then its execution, come a moment after the 202.
+            there = [item for item in await self.all("/alerts") if item["source_ref"] == ref]
+            if not there or not await self.all("/executions", alert=there[0]["id"]):
+                return None
             found = await self.execution_of(ref)
             return found if found["status"] in FINAL else None
 

@@ -83,3 +83,35 @@ async def test_a_command_at_work_on_the_database_is_left_alone(server: Server) -
     with engine_lock(f"sqlite:///{server.folder / 'soar.db'}"):
         code, _, said = await server.ran("playbooks", "reload")
     assert (code, "no server runs on this database" in said) == (1, True), said
+
+
+CLOSED = 'actions: [{action: "api.request", verdict: forbidden, reason: closed for the night}]\n'
+
+
+async def test_an_edited_policy_is_taken_up_with_the_playbooks(
+    server: Server, target: Recorder, http: aiohttp.ClientSession
+) -> None:
+    policy = server.folder / "policy.yaml"
+    policy.write_text("risk: {low: {irreversible: allowed}}\n")
+    server.configure(server.config + "policy: policy.yaml\n")
+    server.playbook("three-calls", calling("/only"))
+    await server.start()
+    assert await paths_of(server, target, http, "before") == ["/only"]
+
+    policy.write_text(CLOSED.replace("verdict", "verdikt"))
+    code, _, said = await server.ran("playbooks", "reload")
+    assert (code, "verdikt" in said) == (1, True), said
+    async with server.api("analyst") as api:
+        status, told = await api.post("/playbooks/reload")
+        assert (status, "verdikt" in told["detail"]) == (409, True)
+    assert await paths_of(server, target, http, "still") == ["/only"]
+
+    policy.write_text(CLOSED)
+    await server.soar("playbooks", "reload")
+    given = alert("closed")
+    assert await server.post(http, given) == 202
+    async with server.api() as api:
+        ended = await api.ended_one(given["id"])
+    assert ended["status"] == "failed"
+    assert "closed for the night" in ended["error"]["message"]
+    assert not target.by_ref["closed"]

@@ -53,6 +53,13 @@ def test_s3_a_fact_is_never_older_than_the_one_before_though_the_clock_is() -> N
     assert {fact.at for fact in round.facts} == {OPENED}
 
 
+def test_s3_a_clock_set_back_while_the_process_was_down_makes_no_fact_older() -> None:
+    known = [Fact("@0", "ended", 0, OPENED + 500, {"status": "succeeded", "output": {"n": 1}})]
+    history = new_history(book("- {set: {n: 1}}\n- {set: {m: 2}}"), known, OPENED - 3_600_000)
+    round = decide(book("- {set: {n: 1}}\n- {set: {m: 2}}"), history)
+    assert [fact.at for fact in round.facts] == [OPENED + 500]
+
+
 def test_s3_jitter_follows_from_key_and_attempt() -> None:
     rule = Retry(attempts=9, delay=10.0, backoff="fixed")
     pauses = [pause_after(rule, number, None, "key-1") for number in (1, 2, 3)]
