@@ -14,23 +14,34 @@ from soar.connector.base import (
     Settings,
     action,
 )
+from soar.connector.channel import AnsweringChannel, Channel, Take
 from soar.connector.targets import ClientTarget, NetworkTarget
-from soar.errors import OutcomeUnknown, Refused, Unavailable
+from soar.errors import DeliveryMalformed, OutcomeUnknown, Refused, SignatureInvalid, Unavailable
+from soar.model.notice import Interaction, Notice, NoticeItem, Place
 
 __all__ = [
+    "AnsweringChannel",
     "Call",
+    "Channel",
     "ClientTarget",
     "Connector",
+    "DeliveryMalformed",
     "Health",
     "HttpConnector",
     "HttpSettings",
+    "Interaction",
     "NetworkTarget",
+    "Notice",
+    "NoticeItem",
     "OutcomeUnknown",
     "Params",
+    "Place",
     "Refused",
     "Reply",
     "Result",
     "Settings",
+    "SignatureInvalid",
+    "Take",
     "Unavailable",
     "action",
 ]

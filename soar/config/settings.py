@@ -68,6 +68,12 @@ def _database(url: str) -> str:
     return url
 
 
+def _slack_identity(text: str) -> str:
+    if not re.fullmatch(r"[TE][A-Z0-9]{1,20}/[UW][A-Z0-9]{1,20}", text):
+        raise ValueError("write workspace and member, such as T01ABCDEF/U02ABCDEF; a name can be changed by its owner")
+    return text
+
+
 def _public(url: str) -> str:
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         raise ValueError("write the address people reach this server at, such as https://soar.example.com")
@@ -220,7 +226,8 @@ class PersonSettings(Strict):
     """A person, with what they may do and where they are reached."""
 
     email: str | None = None
-    slack: str | None = None
+    slack: Annotated[str, AfterValidator(_slack_identity)] | None = None
+    """`T01/U02`: workspace and member, as Slack's profile menu and the workspace's address tell them."""
     roles: tuple[str, ...] = ()
 
 
@@ -264,6 +271,18 @@ class Settings(BaseSettings):
             for member in members:
                 if member not in self.people:
                     raise ValueError(f"group '{group}' names '{member}', who is not among people")
+        return self
+
+    @model_validator(mode="after")
+    def each_identity_is_one_person(self) -> Self:
+        """Otherwise one human being could answer twice, as two people."""
+        seen: dict[tuple[str, str], str] = {}
+        for name, person in self.people.items():
+            given = (("slack", person.slack), ("email", person.email and person.email.strip().lower()))
+            for kind, value in given:
+                other = seen.setdefault((kind, value), name) if value else name
+                if other != name:
+                    raise ValueError(f"people '{other}' and '{name}' have the same {kind}: one person has one entry")
         return self
 
     @property

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
 from soar.clock import Clock
 from soar.config import ConnectionSettings
 from soar.connector.base import Health, HttpConnector, Settings, Wiring
+from soar.connector.channel import Channel
 from soar.connector.circuit import Circuit, CircuitState
 from soar.connector.definition import ActionDefinition, ConnectorDefinition
 from soar.connector.egress import Egress
@@ -29,6 +30,8 @@ _NAMES: Final = frozenset({"username", "user", "client_id"})
 """Kept among a connection's secrets because they belong to one, and no secrets themselves."""
 
 _HEALTH_TIMEOUT: Final = 10.0
+_CHANNEL_TIMEOUT: Final = 30.0
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -115,6 +118,31 @@ class ConnectionSet:
             actions=tuple(found.specs),
             circuit="closed" if found.circuit is None else found.circuit.state,
         )
+
+    def channels(self) -> dict[str, type[Channel]]:
+        """The connections through which people can be told, with what each can do, in the order of `soar.yaml`."""
+        made = {name: one.definition.connector for name, one in self._connections.items()}
+        return {name: connector for name, connector in made.items() if issubclass(connector, Channel)}
+
+    def channel(self, name: str) -> Channel:
+        """The channel of that connection, for what needs no network. Raises NotFound."""
+        connector = self._started(self._connection(name)).connector
+        if not isinstance(connector, Channel):
+            raise NotFound(f"the connection '{name}' carries no messages to people")
+        return connector
+
+    async def carry(self, name: str, work: Callable[[], Awaitable[T]], *, changes: bool) -> T:
+        """Have a channel say or ask something, held to its connection's egress and time as actions are.
+
+        `changes`: repeating it would be seen, so a lost answer is OutcomeUnknown and not Unavailable.
+
+        Raises:
+            NotFound: there is no such connection.
+            Unavailable, Refused, OutcomeUnknown: what became of it.
+        """
+        connection = self._connection(name)
+        timeout = connection.config.timeout or _CHANNEL_TIMEOUT
+        return await self._started(connection).within_call(work, timeout, changes=changes)
 
     async def start(self) -> None:
         """Resolve secrets and make the connectors.

@@ -139,9 +139,9 @@ class Invoker:
             raise ConnectorBroken(f"{call.name}: its verify returned {type(found).__name__}")
         return found
 
-    async def within_call(self, ask: Callable[[], Awaitable[T]], timeout: float) -> T:
-        """Run something that only reads, such as health, as a call of this connection."""
-        trail = Trail(self.egress, changes=False)
+    async def within_call(self, ask: Callable[[], Awaitable[T]], timeout: float, *, changes: bool = False) -> T:
+        """Run something that is no action, such as health, as a call of this connection."""
+        trail = Trail(self.egress, changes=changes)
         return await self._run(lambda _: ask(), (), trail, timeout)
 
     def _stored(self, action: ActionDefinition, result: Mapping[str, Any]) -> Result:

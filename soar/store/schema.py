@@ -14,7 +14,7 @@ from soar.errors import SchemaOutOfDate, StoreUnavailable
 from soar.store import database
 from soar.store.lock import engine_lock
 
-REVISIONS: Final = ["0001", "0002"]
+REVISIONS: Final = ["0001", "0002", "0003"]
 """Every schema there was, oldest first; the last one is this version's. One migration for each."""
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 

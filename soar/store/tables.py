@@ -13,7 +13,18 @@ from sqlmodel import Field, SQLModel
 
 from soar.store.columns import instant_column, number_column, seq_column, text_column, where
 from soar.store.ledger_tables import BudgetStateRow, BudgetUseRow, ContainmentRow, HoldRow, LiftWaiterRow
-from soar.store.people_tables import ApprovalRow, AuditRow, QuestionRow, SwitchRow, TokenRow, VoteRow
+from soar.store.people_tables import (
+    ApprovalRow,
+    AuditRow,
+    MessageRow,
+    QuestionRow,
+    ReviewRow,
+    SessionRow,
+    SwitchRow,
+    TokenRow,
+    UsedFormRow,
+    VoteRow,
+)
 
 NOT_FINAL = "state NOT IN ('succeeded', 'failed', 'cancelled', 'skipped')"
 """As the indexes say it: a question that is to use them says it in these very words."""
@@ -291,6 +302,10 @@ OURS = tuple(
         QuestionRow,
         ApprovalRow,
         VoteRow,
+        MessageRow,
+        ReviewRow,
+        SessionRow,
+        UsedFormRow,
         SwitchRow,
         AuditRow,
         ContainmentRow,

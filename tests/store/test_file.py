@@ -22,8 +22,8 @@ NEXT = '''
 """A revision of the future."""
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
@@ -54,9 +54,9 @@ def future(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program whose schema is one revision further; its folder of migrations."""
     folder = tmp_path / "migrations"
     shutil.copytree(schema.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "r0003_next.py").write_text(NEXT.format(more=""))
+    (folder / "versions" / "r0004_next.py").write_text(NEXT.format(more=""))
     monkeypatch.setattr(schema, "MIGRATIONS", folder)
-    monkeypatch.setattr(schema, "REVISIONS", ["0001", "0002", "0003"])
+    monkeypatch.setattr(schema, "REVISIONS", ["0001", "0002", "0003", "0004"])
     return folder
 
 
@@ -99,7 +99,7 @@ def test_every_schema_there_was_is_brought_to_this_one(revision: str, tmp_path: 
 async def test_an_old_schema_is_refused_naming_the_command(url: str, request: pytest.FixtureRequest) -> None:
     path = await made(url)
     request.getfixturevalue("future")
-    with pytest.raises(SchemaOutOfDate, match=r"soar\.db: it has schema 0002, .* run `soar db upgrade`"):
+    with pytest.raises(SchemaOutOfDate, match=r"soar\.db: it has schema 0003, .* run `soar db upgrade`"):
         await Store.open(url)
     assert "zone" not in dump(path)
 
@@ -107,8 +107,8 @@ async def test_an_old_schema_is_refused_naming_the_command(url: str, request: py
 async def test_an_old_schema_is_upgraded_with_its_rows(url: str, request: pytest.FixtureRequest) -> None:
     path = await made(url)
     request.getfixturevalue("future")
-    assert upgrade(url) == ("0002", "0003")
-    assert upgrade(url) == ("0003", "0003")
+    assert upgrade(url) == ("0003", "0004")
+    assert upgrade(url) == ("0004", "0004")
     assert sql(path, "SELECT zone FROM executions") == [("lan",)]
     store = await Store.open(url)
     assert len((await store.executions.page()).items) == 1
@@ -120,19 +120,19 @@ async def test_open_can_upgrade_too(url: str, request: pytest.FixtureRequest) ->
     request.getfixturevalue("future")
     store = await Store.open(url, upgrade=True)
     await store.close()
-    assert sql(path, "SELECT version_num FROM alembic_version") == [("0003",)]
+    assert sql(path, "SELECT version_num FROM alembic_version") == [("0004",)]
 
 
 async def test_an_upgrade_that_fails_half_way_leaves_nothing(url: str, request: pytest.FixtureRequest) -> None:
     path = await made(url)
     future: Path = request.getfixturevalue("future")
     more = 'op.execute("ALTER TABLE nobody ADD COLUMN x TEXT")'
-    (future / "versions" / "r0003_next.py").write_text(NEXT.format(more=more))
+    (future / "versions" / "r0004_next.py").write_text(NEXT.format(more=more))
     before = dump(path)
     with pytest.raises(StoreUnavailable, match=r"no such table: nobody.*nothing was changed"):
         upgrade(url)
     assert dump(path) == before
-    assert sql(path, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert sql(path, "SELECT version_num FROM alembic_version") == [("0003",)]
 
 
 async def test_a_newer_schema_is_refused(url: str) -> None:
