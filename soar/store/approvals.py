@@ -63,7 +63,7 @@ class Approvals:
         Raises:
             NotFound: there is none of that id.
         """
-        return await self._reader.run(lambda db: _get(db, approval_id))
+        return await self._reader.run(lambda db: read(db, approval_id))
 
     async def vote(self, approval_id: str, vote: Vote, now: Millis) -> Approval:
         """Take a person's word in; one no settles it, so do as many yeses as are required.
@@ -80,11 +80,6 @@ class Approvals:
         entry = Audit(f"person:{person}", "approval.vote.refused", f"approval:{approval.id}", now, told)
         await self._writer.run(lambda db: audit.write(db, [entry]))
 
-    async def delivered(self, approval_id: str) -> None:
-        """A channel has taken the message: `asking` is `asked`."""
-        sql = "UPDATE approvals SET state = 'asked' WHERE id = ? AND state = 'asking'"
-        await self._writer.run(lambda db: db.execute(sql, (approval_id,)).rowcount)
-
     async def advance(self, now: Millis) -> list[Approval]:
         """Move on those whose stage is over: to the next stage, or to their end (S28)."""
         sql = f"SELECT id FROM approvals WHERE {_OPEN} AND due_at <= ? ORDER BY due_at"
@@ -100,7 +95,9 @@ class Approvals:
 
 def insert_approvals(connection: sqlite3.Connection, approvals: Sequence[Approval]) -> None:
     """Ask, inside the engine's unit; the same request again changes nothing."""
-    rows.insert(connection, "approvals", _COLUMNS, [_row(one) for one in approvals], "ON CONFLICT (id) DO NOTHING")
+    columns = (*_COLUMNS, "remind_at")
+    given = [(*_row(one), None if one.remind is None else one.asked_at + round(one.remind * 1000)) for one in approvals]
+    rows.insert(connection, "approvals", columns, given, "ON CONFLICT (id) DO NOTHING")
     audit.write(
         connection,
         [Audit("engine", "approval.asked", f"approval:{one.id}", one.asked_at, _about(one)) for one in approvals],
@@ -114,7 +111,7 @@ def withdraw(connection: sqlite3.Connection, withdrawals: Sequence[Withdraw]) ->
 
 
 def _vote(connection: sqlite3.Connection, approval_id: str, vote: Vote, now: Millis) -> Approval:
-    found = _get(connection, approval_id)
+    found = read(connection, approval_id)
     if found.state not in OPEN_APPROVALS:
         raise Conflict(f"approval {approval_id}: it is {found.state} already, by {found.settled_by}")
     earlier = next((one for one in found.votes if one.person == vote.person), None)
@@ -127,33 +124,35 @@ def _vote(connection: sqlite3.Connection, approval_id: str, vote: Vote, now: Mil
     told = {**_about(found), "channel": vote.channel, "reason": vote.reason}
     audit.write(connection, [Audit(by, f"approval.vote.{vote.decision}", f"approval:{approval_id}", now, told)])
     yeses = 1 + sum(one.decision == "approve" for one in found.votes)
+    _outdated(connection, approval_id)
     if vote.decision == "deny":
         _settle(connection, approval_id, "denied", (by, vote.reason, now))
     elif yeses >= found.approvers.required:
         _settle(connection, approval_id, "approved", (by, vote.reason, now))
-    return _get(connection, approval_id)
+    return read(connection, approval_id)
 
 
 def _advance(connection: sqlite3.Connection, due: Sequence[str], now: Millis) -> list[Approval]:
     moved = []
     for approval_id in due:
-        found = _get(connection, approval_id)
+        found = read(connection, approval_id)
         if found.state not in OPEN_APPROVALS or found.due_at is None or found.due_at > now:
             continue
         if found.stage + 1 < len(found.stages):
-            _next_stage(connection, found)
+            next_stage(connection, found)
         else:
             state: ApprovalState = "approved" if found.on_timeout == "approve" else "expired"
             _settle(connection, approval_id, state, (_POLICY, "nobody answered in time", now))
-        moved.append(_get(connection, approval_id))
+        moved.append(read(connection, approval_id))
     return moved
 
 
-def _next_stage(connection: sqlite3.Connection, found: Approval) -> None:
+def next_stage(connection: sqlite3.Connection, found: Approval) -> None:
     """Each stage has its own time, counted from the end of the one before: the clock runs from the request."""
     stage = found.stage + 1
     due = (found.due_at or found.asked_at) + round(found.stages[stage].timeout * 1000)
     connection.execute("UPDATE approvals SET stage = ?, due_at = ? WHERE id = ?", (stage, due, found.id))
+    _outdated(connection, found.id)
 
 
 def _settle(
@@ -169,10 +168,24 @@ def _settle(
     if moved is None:
         return
     execution_id, path, round_ = moved
+    _outdated(connection, approval_id, follow=now)
     data = {"path": path, "round": round_, "state": state, "by": by, "reason": reason, "approval": approval_id}
     audit.write(connection, [Audit(by, f"approval.{state}", f"approval:{approval_id}", now, data)])
     if state not in ("withdrawn", "voided"):
         wake(connection, Signal(derived_id(approval_id, "settled"), execution_id, "approval", data, now))
+
+
+def _outdated(connection: sqlite3.Connection, approval_id: str, follow: Millis | None = None) -> None:
+    """Its messages no longer say what it says: they are due for an edit; `follow`: what comes next is told below them.
+
+    Each word moves the due time, so that an edit under way does not count for what came after it.
+    """
+    connection.execute(
+        "UPDATE messages SET due_at = coalesce(due_at, 0) + 1,"
+        " follow_at = CASE WHEN thread_id IS NULL AND place IS NOT NULL THEN coalesce(?, follow_at) ELSE follow_at END"
+        " WHERE approval_id = ? AND kind = 'request' AND state IN ('waiting', 'posting', 'posted', 'shown')",
+        (follow, approval_id),
+    )
 
 
 def _about(one: Approval) -> dict[str, Any]:
@@ -189,7 +202,7 @@ def _of(connection: sqlite3.Connection, execution_id: str) -> list[Approval]:
     return _with_votes(connection, [_approval(row) for row in connection.execute(sql, (execution_id,))])
 
 
-def _get(connection: sqlite3.Connection, approval_id: str) -> Approval:
+def read(connection: sqlite3.Connection, approval_id: str) -> Approval:
     sql = f"SELECT {', '.join(_COLUMNS)} FROM approvals WHERE id = ?"
     row = connection.execute(sql, (approval_id,)).fetchone()
     if row is None:

@@ -19,6 +19,7 @@ from soar.store.containments import Containments
 from soar.store.drift import Drift
 from soar.store.events import Events
 from soar.store.executions import Executions
+from soar.store.messages import Messages
 from soar.store.questions import Questions
 from soar.store.reader import Reader
 from soar.store.repeats import Repeats
@@ -50,6 +51,7 @@ class Store:
         self.playbooks = PlaybookVersions(self._writer, self._reader)
         self.tokens = Tokens(self._writer, self._reader)
         self.approvals = Approvals(self._writer, self._reader)
+        self.messages = Messages(self._writer, self._reader)
         self.events = Events(self._writer, self._reader)
         self.artefacts = Artefacts(self._writer, self._reader)
         self.switches = Switches(self._writer, self._reader)
