@@ -10,6 +10,9 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_network
 from typing import Any, Literal, NamedTuple
 
+from soar.approval.destinations import Destinations
+from soar.approval.notices import Notices
+from soar.approval.service import ApprovalService
 from soar.clock import Clock, SystemClock
 from soar.config import Settings
 from soar.connector.connections import ConnectionSet
@@ -197,10 +200,25 @@ class Runtime:
         self.intake = Intake(
             sources, store.alerts, clock, self.settings.limits, proxies=proxies, on_kept=self.processor.wake
         )
+        self.approvals = self._approvals()
         self._lock = contextlib.ExitStack()
         self._processing: asyncio.Task[None] | None = None
         self._ringing: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
+
+    def _approvals(self) -> ApprovalService:
+        people, groups = self.settings.people, self.settings.groups
+        default = lambda: self.definitions.policy.rules.file.approval.notify or ()  # noqa: E731 # a reload changes it
+        return ApprovalService(
+            self.store,
+            self.connections,
+            Notices(self.store, self.connections, self.settings.public_url),
+            Destinations(self.connections, people, groups, default),
+            lambda: self.definitions.staff(),  # noqa: PLW0108 # likewise
+            people,
+            self.clock,
+            self.engine.look,
+        )
 
     @classmethod
     async def build(cls, settings: Settings, *, clock: Clock | None = None) -> Runtime:
@@ -242,6 +260,7 @@ class Runtime:
         await self.connections.start()
         await self.keep_versions(self.loaded.catalog)
         await self.engine.start()
+        self.approvals.start()
         self._processing = asyncio.create_task(self.processor.run())
         self._ringing = asyncio.create_task(self.ringer.run())
 
@@ -275,6 +294,7 @@ class Runtime:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+        await self.approvals.stop(self.settings.execution.stop_grace)
         await self.engine.stop(self.settings.execution.stop_grace)
         await self.connections.close()
         await self.store.close()

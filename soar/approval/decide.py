@@ -42,7 +42,7 @@ async def decide(store: Store, staff: Staff, approval_id: str, word: Word, now: 
     found = await store.approvals.get(approval_id)
     reason = refusal(found, word.person, staff)
     if reason is not None:
-        await store.approvals.refused(found, word.person, word.channel, reason, now)
+        await store.approvals.refused(found, f"person:{word.person}", word.channel, reason, now, word.evidence)
         raise NotAllowed(f"approval {approval_id}: {reason}")
     vote = Vote(word.person, word.decision, now, word.channel, word.reason.strip()[:REASON_LIMIT], word.evidence)
     return await store.approvals.vote(approval_id, vote, now)

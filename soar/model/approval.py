@@ -98,3 +98,8 @@ class Approval:
     """`person:ana`, or `policy` when its time decided."""
     reason: str | None = None
     votes: tuple[Vote, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether it can still be answered."""
+        return self.state in OPEN_APPROVALS

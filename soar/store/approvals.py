@@ -74,10 +74,23 @@ class Approvals:
         """
         return await self._writer.run(lambda db: _vote(db, approval_id, vote, now))
 
-    async def refused(self, approval: Approval, person: str, channel: str, reason: str, now: Millis) -> None:
+    async def refused(
+        self,
+        approval: Approval,
+        actor: str,
+        channel: str,
+        reason: str,
+        now: Millis,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> None:
         """Record the word of somebody who may not say it; it counts for nothing."""
-        told = {**_about(approval), "channel": channel, "reason": reason}
-        entry = Audit(f"person:{person}", "approval.vote.refused", f"approval:{approval.id}", now, told)
+        told = {
+            **_about(approval),
+            "channel": channel,
+            "reason": reason,
+            **({"evidence": evidence} if evidence else {}),
+        }
+        entry = Audit(actor, "approval.vote.refused", f"approval:{approval.id}", now, told)
         await self._writer.run(lambda db: audit.write(db, [entry]))
 
     async def advance(self, now: Millis) -> list[Approval]:

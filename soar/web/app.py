@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from soar.runtime import Runtime
 from soar.telemetry import hide_path_tokens
-from soar.web import health, problems, webhooks
+from soar.web import health, interactions, problems, webhooks
 from soar.web.access import RequireToken
 from soar.web.api import (
     alerts,
@@ -55,6 +55,7 @@ def create_app(runtime: Runtime, *, manage: bool = False) -> FastAPI:
     app.state.runtime = runtime
     app.router.routes[:0] = webhooks.routes(runtime.intake)
     app.include_router(health.router)
+    app.include_router(interactions.router)
     app.include_router(_api())
     app.add_middleware(LimitBodies, limit=runtime.settings.limits.body_bytes)
     app.add_middleware(RequireToken, tokens=runtime.store.tokens, people=runtime.settings.people)

@@ -208,7 +208,7 @@ async def test_a_delivered_request_is_asked_and_a_settled_one_stays(store: Store
 
 async def test_d06_the_word_of_one_who_may_not_counts_for_nothing_and_is_recorded(store: Store) -> None:
     await asked(store)
-    await store.approvals.refused(await store.approvals.get(name(0)), "eve", "cli", "no approver", NOW)
+    await store.approvals.refused(await store.approvals.get(name(0)), "person:eve", "cli", "no approver", NOW)
     assert (await store.approvals.get(name(0))).votes == ()
     found = (await store.audit.page(f"approval:{name(0)}")).items
     assert [(one.actor, one.action) for one in found] == [
