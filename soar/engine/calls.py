@@ -163,8 +163,8 @@ class RunCalls:
         ledger: tuple[LedgerChange, ...] = cleared.reserves
         if ready.contains is not None:
             data["hold"] = hold_id(self._execution.id, run.path, ready.hold_attempt)
-            if ready.hold_attempt == run.attempt:
-                ledger = (*ledger, self._apply(ready, ready.contains, at))
+            # Said for a repeated try too: what it contained may have been let go of while a person was asked.
+            ledger = (*ledger, self._apply(ready, ready.contains, at))
         attempt = Fact(run.path, "attempt", run.attempt, at, data)
         return replace(ready, facts=(attempt,), ledger=ledger, reserved=bool(cleared.reserves))
 
@@ -201,7 +201,7 @@ class RunCalls:
         title = self._clearance.title
         return Apply(
             containment_id=derived_id(self._execution.id, run.path, "containment", run.attempt),
-            hold_id=hold_id(self._execution.id, run.path, run.attempt),
+            hold_id=hold_id(self._execution.id, run.path, ready.hold_attempt),
             connection=run.action.connection,
             family=contains.family,
             target=contains.target,

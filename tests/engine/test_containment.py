@@ -100,3 +100,34 @@ async def test_s21_given_up_stays_suspected_and_is_verified_when_it_is_due(
     await world.run(until=world.clock.now() + 2 * HOUR)
     assert "gateway.tighten" in connections.names()
     assert (await _only(world)).state == "lifted"  # type: ignore[attr-defined]
+
+
+async def test_s31_a_call_made_again_after_its_suspected_containment_was_lifted_is_held_anew(
+    world: Stage, connections: FakeConnections
+) -> None:
+    """The change was never known to be made; its time came, it was taken back, and then a person said: do it again."""
+    connections.script("gateway.loose", Answer.error("lost"), {"ok": True})
+    steps = "- {id: loose, action: gateway.loose, with: {ip: 203.0.113.9}, retry: {attempts: 1}, undo: {after: 1h}}\n"
+    execution = await world.open(playbook(steps), {})
+    await world.run(until=world.clock.now() + 2 * HOUR)
+    assert (await _only(world)).state == "lifted"  # type: ignore[attr-defined]
+    (question,) = (await world.store.questions.page()).items
+    await world.store.questions.answer(question.id, "again", "person:ana", "needed", world.clock.now())
+    assert (await world.finish(execution)).state == "succeeded"
+    found = (await world.store.containments.page()).items
+    assert [one.state for one in found] == ["held", "lifted"]
+    await world.run(until=world.clock.now() + 2 * HOUR)
+    assert [one.state for one in (await world.store.containments.page()).items] == ["lifted", "lifted"]
+    assert connections.names().count("gateway.tighten") == 2
+
+
+async def test_s33_no_expiry_lets_go_of_a_call_that_is_made_again(world: Stage, connections: FakeConnections) -> None:
+    connections.script("gateway.loose", Answer.error("lost"), Answer.done({"ok": True}, after=20))
+    steps = "- {id: loose, action: gateway.loose, with: {ip: 203.0.113.9}, retry: {attempts: 1}, undo: {after: 1h}}\n"
+    execution = await world.open(playbook(steps), {})
+    await world.run(until=world.clock.now() + HOUR - 10_000)
+    (question,) = (await world.store.questions.page()).items
+    await world.store.questions.answer(question.id, "again", "person:ana", "needed", world.clock.now())
+    assert (await world.finish(execution)).state == "succeeded"
+    assert connections.names() == ["gateway.loose", "gateway.loose"]
+    assert (await _only(world)).state == "held"  # type: ignore[attr-defined]
