@@ -181,23 +181,32 @@ def _settle(
     if moved is None:
         return
     execution_id, path, round_ = moved
-    _outdated(connection, approval_id, follow=now)
+    _outdated(connection, approval_id)
+    _follow(connection, execution_id, now)
     data = {"path": path, "round": round_, "state": state, "by": by, "reason": reason, "approval": approval_id}
     audit.write(connection, [Audit(by, f"approval.{state}", f"approval:{approval_id}", now, data)])
     if state not in ("withdrawn", "voided"):
         wake(connection, Signal(derived_id(approval_id, "settled"), execution_id, "approval", data, now))
 
 
-def _outdated(connection: sqlite3.Connection, approval_id: str, follow: Millis | None = None) -> None:
-    """Its messages no longer say what it says: they are due for an edit; `follow`: what comes next is told below them.
+def _outdated(connection: sqlite3.Connection, approval_id: str) -> None:
+    """Its messages no longer say what it says: they are due for an edit.
 
     Each word moves the due time, so that an edit under way does not count for what came after it.
     """
     connection.execute(
-        "UPDATE messages SET due_at = coalesce(due_at, 0) + 1,"
-        " follow_at = CASE WHEN thread_id IS NULL AND place IS NOT NULL THEN coalesce(?, follow_at) ELSE follow_at END"
+        "UPDATE messages SET due_at = coalesce(due_at, 0) + 1"
         " WHERE approval_id = ? AND kind = 'request' AND state IN ('waiting', 'posting', 'posted', 'shown')",
-        (follow, approval_id),
+        (approval_id,),
+    )
+
+
+def _follow(connection: sqlite3.Connection, execution_id: str, now: Millis) -> None:
+    """What comes next in the execution is told below the first of its requests at each place."""
+    connection.execute(
+        "UPDATE messages SET follow_at = ?"
+        " WHERE execution_id = ? AND kind = 'request' AND thread_id IS NULL AND place IS NOT NULL",
+        (now, execution_id),
     )
 
 

@@ -68,7 +68,7 @@ class Board(AnsweringChannel):
     async def tell(self, text: str, to: str, thread: Place | None) -> Place:
         return self._add(to, thread, text=text)
 
-    def address(self, email: str | None, identity: str | None) -> str | None:  # noqa: ARG002
+    def address(self, email: str | None, identity: str | None) -> str | None:
         return None if identity is None else identity.partition("/")[2]
 
     def opened(self, body: bytes, headers: Mapping[str, str], now: float) -> Interaction | None:
@@ -106,15 +106,15 @@ class Mail(Channel):
     def __init__(self) -> None:
         self.sent: list[tuple[str, Notice | str]] = []
 
-    async def post(self, notice: Notice, to: str, thread: Place | None) -> Place:  # noqa: ARG002
+    async def post(self, notice: Notice, to: str, thread: Place | None) -> Place:
         self.sent.append((to, notice))
         return {"id": str(len(self.sent))}
 
-    async def tell(self, text: str, to: str, thread: Place | None) -> Place:  # noqa: ARG002
+    async def tell(self, text: str, to: str, thread: Place | None) -> Place:
         self.sent.append((to, text))
         return {"id": str(len(self.sent))}
 
-    def address(self, email: str | None, identity: str | None) -> str | None:  # noqa: ARG002
+    def address(self, email: str | None, identity: str | None) -> str | None:
         return email
 
 

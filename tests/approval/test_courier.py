@@ -150,7 +150,9 @@ async def test_a_channel_that_no_connection_carries_counts_as_refused(world: Wor
 async def test_a_request_settled_before_it_was_posted_is_never_posted(world: World) -> None:
     world.post.faults["slack"] = [Unavailable("down")]
     execution = await world.ask()
-    await world.stage.store.executions.tell(execution.id, "cancel", {"by": "person:ana", "reason": ""}, world.clock.now())
+    await world.stage.store.executions.tell(
+        execution.id, "cancel", {"by": "person:ana", "reason": ""}, world.clock.now()
+    )
     await world.later(5)
     assert world.board.messages == []
     assert [one.state for one in await world.messages(execution)] == ["dropped"]

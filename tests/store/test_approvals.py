@@ -12,6 +12,7 @@ import pytest
 from soar.errors import Conflict, NotFound
 from soar.ids import derived_id
 from soar.model.approval import Approval, Approvers, Decision, Stage, Vote
+from soar.model.message import Message
 from soar.store import Store
 from soar.store.units import ExecutionUnit, Withdraw
 from tests.store.given import NOW, child, outputs, running
@@ -199,9 +200,16 @@ async def test_asking_again_under_the_same_id_changes_nothing(store: Store) -> N
 
 async def test_a_delivered_request_is_asked_and_a_settled_one_stays(store: Store) -> None:
     await asked(store, 0, 1)
-    await store.approvals.vote(name(1), said("ana"), NOW)
     for number in (0, 1):
-        await store.approvals.delivered(name(number))
+        one = await store.approvals.get(name(number))
+        message = Message(name(number), "request", one.execution_id, "slack:#soc", NOW, approval_id=one.id, due_at=NOW)
+        await store.messages.plan(one, [message], NOW, named=True)
+        assert await store.messages.begin(message)
+        await store.messages.posted(message, {"ts": str(number)}, "posted", NOW)
+    assert [(await store.approvals.get(name(n))).state for n in (0, 1)] == ["asking", "asking"]
+    await store.approvals.vote(name(1), said("ana"), NOW)
+    for message in await store.messages.due(NOW):
+        await store.messages.shown(message)
     assert [(await store.approvals.get(name(n))).state for n in (0, 1)] == ["asked", "approved"]
     assert [one.id for one in (await store.approvals.page("open")).items] == [name(0)]
 
