@@ -14,7 +14,8 @@ from tests.simulation.invariants import Broken
 from tests.simulation.week import week
 
 PATIENCE: Final = 600.0
-"""Seconds of real time for one week, which takes one or two, and a minute where many wait for a stuck target: one that takes longer never rests."""
+"""Seconds of real time for one week, which takes one or two, and a minute where many wait for a stuck target: one
+that takes longer never comes to rest."""
 
 
 @dataclass
