@@ -110,7 +110,7 @@ def _footprint(footprint: Footprint) -> list[Verdict]:
             "start: ready in 2 s", f"{footprint.start:.2f} s, first start {footprint.first_start:.2f} s", ready < 2
         ),
         Verdict(
-            "10,000 waiting executions: under 2 s more at start, no memory of their own",
+            "10,000 executions waiting for approval: under 2 s more at start, no memory of their own",
             f"{more:+.2f} s, {extra:+.1f} MB",
             more < 2 and extra < 10,
         ),
