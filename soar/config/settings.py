@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from soar.config.document import Document
 from soar.errors import Location
@@ -231,15 +230,8 @@ class PersonSettings(Strict):
     roles: tuple[str, ...] = ()
 
 
-class Settings(BaseSettings):
-    """Everything that can be set."""
-
-    model_config = SettingsConfigDict(
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,
-    )
+class Settings(Strict):
+    """Everything that can be set. `load_settings` lays the environment over the file, so that errors have places."""
 
     database: Annotated[str, AfterValidator(_database)] = "sqlite:///soar.db"
     listen: Annotated[str, AfterValidator(_address)] = "127.0.0.1:8080"
@@ -299,15 +291,3 @@ class Settings(BaseSettings):
         """Host and port to listen on."""
         host, _, port = self.listen.rpartition(":")
         return host.strip("[]"), int(port)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 # the library's signature
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # the library's signature
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # the library's signature
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # the library's signature
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load_settings` merged: the environment is laid over the file there, so that errors have places."""
-        return (init_settings,)
