@@ -90,7 +90,7 @@ async def _ask(store: Store, number: int) -> None:
     await store.executions.commit(unit)
     identity = f"message-{number:08}"
     message = Message(identity, "request", approval.execution_id, "slack:#soc", now, approval_id=approval.id)
-    await store.messages.plan(approval, [replace(message, nonce=identity, due_at=now)], now, named=True)
+    await store.messages.plan(approval, [replace(message, nonce=identity, due_at=now)], now)
     await store.messages.begin(message)
     await store.messages.posted(message, {"channel": "C0000000001", "ts": str(number)}, "posted", now)
     await store.messages.shown(replace(message, due_at=now))

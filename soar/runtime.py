@@ -121,7 +121,9 @@ class Definitions:
 
     def staff(self) -> Staff:
         """The people, and for which actions policy takes their silence for a yes."""
-        return Staff.of(self.settings, self.policy.rules.file.approve_on_timeout or ())
+        made = self.connections.channels()
+        channels = {*made, *(channel.prefix for channel in made.values())}
+        return Staff.of(self.settings, self.policy.rules.file.approve_on_timeout or (), channels)
 
     def sound_catalog(self) -> Catalog:
         """The playbooks of the configured folder, when nothing is wrong with them.

@@ -114,8 +114,9 @@ class Courier:
 
     async def _plan(self, approval: Approval, now: Millis) -> None:
         roots = {one.destination: one.id for one in await self._store.messages.roots(approval.execution_id)}
-        messages = []
-        for destination in self._destinations.of(approval):
+        places, unreached = self._destinations.of(approval)
+        messages = [_unreached(approval, name, now) for name in unreached]
+        for destination in places:
             identity = derived_id(approval.id, "message", approval.stage, destination)
             earlier = {one.destination for one in await self._store.messages.of(approval.id) if one.kind == "request"}
             if destination in earlier:
@@ -134,8 +135,7 @@ class Courier:
                     due_at=now,
                 )
             )
-        named = bool(self._destinations.named(approval))
-        await self._store.messages.plan(approval, messages, now, named=named)
+        await self._store.messages.plan(approval, messages, now)
 
     async def _remind(self, approval: Approval, now: Millis) -> None:
         assert approval.remind is not None
@@ -242,3 +242,18 @@ class Courier:
             message.connection, lambda: channel.tell(text, message.address, thread), changes=True
         )
         await self._store.messages.posted(message, place, "shown", None)
+
+
+def _unreached(approval: Approval, name: str, now: Millis) -> Message:
+    """What is kept of a channel that nothing carries, so that people see it."""
+    return Message(
+        derived_id(approval.id, "message", approval.stage, name),
+        "request",
+        approval.execution_id,
+        name,
+        now,
+        state="refused",
+        approval_id=approval.id,
+        stage=approval.stage,
+        error="no connection of soar.yaml reaches it",
+    )

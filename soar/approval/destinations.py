@@ -38,12 +38,16 @@ class Destinations:
         to = approval.stages[approval.stage].to
         return to if to or approval.stage else self.default()
 
-    def of(self, approval: Approval) -> list[str]:
-        """Each place once, as `<connection>:<address>`; a name that no connection reaches is left out."""
+    def of(self, approval: Approval) -> tuple[list[str], list[str]]:
+        """Each place once, as `<connection>:<address>`, and the names that no connection reaches."""
         found: dict[str, None] = {}
+        unreached = []
         for name in self.named(approval):
-            found |= dict.fromkeys(self._places(name))
-        return list(found)
+            places = list(self._places(name))
+            found |= dict.fromkeys(places)
+            if not places:
+                unreached.append(name)
+        return list(found), unreached
 
     def channel(self, destination: str) -> str | None:
         """`slack:#soc` as the connection that carries it says it; None when none does.

@@ -13,6 +13,7 @@ from soar.cli.shared import Config, Cursor, Json, Limit, database, find, person,
 from soar.cli.text import moment, short
 from soar.clock import SystemClock
 from soar.model.approval import Approval, Decision
+from soar.model.message import Message
 from soar.playbook import Staff
 from soar.store import Page, Store
 from soar.web import views
@@ -60,13 +61,14 @@ async def _find(store: Store, approval: str) -> Approval:
 def show(approval: Which, config: Config = None, json: Json = False) -> None:
     """One request: what would be done, to what, until when, and who has said what."""
 
-    async def work() -> Approval:
+    async def work() -> tuple[Approval, list[Message]]:
         async with database(config) as (_, store):
-            return await _find(store, approval)
+            found = await _find(store, approval)
+            return found, await store.messages.of(found.id)
 
-    one = run(work())
+    one, told_to = run(work())
     if json:
-        emit(views.approval(one))
+        emit(views.approval(one) | {"messages": [views.message(message) for message in told_to]})
         return
     shown = views.approval(one)
     told = ("id", "status", "playbook_id", "execution_id", "path", "requester", "asked_at", "due_at", "on_timeout")
@@ -81,6 +83,9 @@ def show(approval: Which, config: Config = None, json: Json = False) -> None:
             block(item["open"])
     for vote in one.votes:
         say(f"{vote.person}: {vote.decision} by {vote.channel}, {moment(vote.at)}  {vote.reason}")
+    for message in told_to:
+        if message.kind == "request":
+            say(f"{message.destination}: {message.state}  {message.error or ''}".rstrip())
 
 
 def approve(

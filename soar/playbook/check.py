@@ -11,7 +11,7 @@ from soar.model.action import ActionSpec
 from soar.model.playbook import Action, AskApproval, CallPlaybook, Fail, Playbook, Step, Stop, UndoSteps
 from soar.playbook.names import Fault, Names, beside, opening_fault
 from soar.playbook.offers import action_findings, playbook_findings
-from soar.playbook.people import Staff, approval_findings
+from soar.playbook.people import Place, Staff, approval_findings, channel_findings
 from soar.playbook.places import Places
 from soar.playbook.tree import Mark, Path, Placed, evaluated, everywhere, flat
 
@@ -175,13 +175,10 @@ class _Checker:
         if rule.on_timeout == "approve":
             self._silent_yes(step)
         if self.staff is not None:
-            found = approval_findings(
-                rule,
-                self.staff,
-                self.playbook.author,
-                lambda word, path: self.places.word(step.location, word, *path),
-            )
-            self.take(found)
+            place: Place = lambda word, path: self.places.word(step.location, word, *path)  # noqa: E731
+            self.take(approval_findings(rule, self.staff, self.playbook.author, place))
+            for where, message, remedy in channel_findings(rule, self.staff, place):
+                self.note(where, message, remedy, warning=True)
 
     def _silent_yes(self, step: Step) -> None:
         """Silence may be a yes only to actions that policy names."""

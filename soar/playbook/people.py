@@ -28,11 +28,14 @@ class Staff:
     """The members of each group."""
     silence: Collection[str] = ()
     """Patterns of the actions for which policy takes silence for a yes."""
+    channels: Collection[str] | None = None
+    """What may stand before the colon of a channel: names and kinds of connections; None when nobody knows."""
 
     @classmethod
-    def of(cls, settings: Settings, silence: Collection[str] = ()) -> Staff:
+    def of(cls, settings: Settings, silence: Collection[str] = (), channels: Collection[str] | None = None) -> Staff:
         """The people and groups of a configuration."""
-        return cls({name: person.roles for name, person in settings.people.items()}, settings.groups, silence)
+        roles = {name: person.roles for name, person in settings.people.items()}
+        return cls(roles, settings.groups, silence, channels)
 
     def may_be_silent(self, action: str) -> bool:
         """Whether policy takes silence for a yes to that action."""
@@ -62,13 +65,29 @@ def approval_findings(rule: ApprovalRule, staff: Staff, author: str | None, plac
             if name not in staff.known(kind):
                 unknown = True
                 yield _unknown(name, kind, staff, [("approval", "approvers", key) for key in keys], place)
-    told: list[tuple[str, Path]] = [(name, ("approval", "notify")) for name in rule.notify]
-    told += [(name, ("approval", "escalate", at, "to")) for at, stage in enumerate(rule.escalate) for name in stage.to]
-    for name, path in told:
+    for name, path in _told(rule):
         if ":" not in name and name not in staff.groups and name not in staff.roles:
             yield _unknown(name, "group or person", staff, [path], place)
     if not unknown:
         yield from _too_many(approvers, staff, author, place)
+
+
+def channel_findings(rule: ApprovalRule, staff: Staff, place: Place) -> Iterator[Finding]:
+    """Channels that no connection carries: such a request goes to its next stage at once."""
+    for name, path in _told(rule):
+        prefix, colon, _ = name.partition(":")
+        if colon and staff.channels is not None and prefix not in staff.channels:
+            known = ", ".join(sorted(staff.channels)) or "none; docs/slack.md and docs/email.md say how to add one"
+            message = (
+                f"approval: nothing carries the channel {name!r}: no connection is called, or of the kind, {prefix!r}"
+            )
+            yield place(name, path), message, f"soar.yaml has {known}"
+
+
+def _told(rule: ApprovalRule) -> Iterator[tuple[str, Path]]:
+    yield from ((name, ("approval", "notify")) for name in rule.notify)
+    for at, stage in enumerate(rule.escalate):
+        yield from ((name, ("approval", "escalate", at, "to")) for name in stage.to)
 
 
 def _unknown(name: str, kind: str, staff: Staff, paths: list[Path], place: Place) -> Finding:

@@ -40,12 +40,9 @@ class Messages:
         sql = f"SELECT id FROM approvals WHERE {_UNTOLD} ORDER BY seq LIMIT ?"
         return await self._reader.run(lambda db: [row[0] for row in db.execute(sql, (limit,))])
 
-    async def plan(self, approval: Approval, messages: Sequence[Message], now: Millis, *, named: bool) -> None:
-        """Keep the messages of a request's present stage, once; `named`: somebody was to be told.
-
-        When there is none although somebody was to be told, the stage counts as refused.
-        """
-        await self._writer.run(lambda db: _plan(db, approval, messages, now, named))
+    async def plan(self, approval: Approval, messages: Sequence[Message], now: Millis) -> None:
+        """Keep the messages of a request's present stage, once. When none of them can be sent, the stage is over."""
+        await self._writer.run(lambda db: _plan(db, approval, messages, now))
 
     async def add(self, messages: Sequence[Message]) -> None:
         """Keep lines; the same again changes nothing."""
@@ -172,6 +169,17 @@ class Messages:
         """When the next thing is to be sent, reminded of or looked at."""
         return await self._reader.run(_next_due)
 
+    async def open_requests(self) -> dict[str, int]:
+        """Requests that can still be answered: `asked` in a channel, `unnamed` (no channel is to carry them),
+        `undelivered` (one is to, and none has taken them).
+        """
+        sql = "SELECT count(*) FROM approvals WHERE state IN ('asking', 'asked')"
+        waiting = int(await self._reader.run(lambda db: db.execute(sql).fetchone()[0]))
+        sql_asked = "SELECT count(*) FROM approvals WHERE state = 'asked'"
+        asked = int(await self._reader.run(lambda db: db.execute(sql_asked).fetchone()[0]))
+        undelivered = await self.undelivered()
+        return {"asked": asked, "unnamed": waiting - asked - undelivered, "undelivered": undelivered}
+
     async def undelivered(self) -> int:
         """Open requests that no channel has taken although one was to."""
         sql = (
@@ -209,15 +217,12 @@ def insert_messages(connection: sqlite3.Connection, messages: Sequence[Message])
     rows.insert(connection, "messages", _COLUMNS, given, "ON CONFLICT (id) DO NOTHING")
 
 
-def _plan(
-    connection: sqlite3.Connection, approval: Approval, messages: Sequence[Message], now: Millis, named: bool
-) -> None:
+def _plan(connection: sqlite3.Connection, approval: Approval, messages: Sequence[Message], now: Millis) -> None:
     sql = f"UPDATE approvals SET told = ? WHERE id = ? AND stage = ? AND {_UNTOLD}"
     if connection.execute(sql, (approval.stage + 1, approval.id, approval.stage)).rowcount == 0:
         return
     insert_messages(connection, messages)
-    if named and not messages:
-        _nobody_told(connection, approval.id, now, "none of those to be told is reached by any connection")
+    _given_up(connection, approval.id, approval.stage, now)
 
 
 def _delivered(connection: sqlite3.Connection, message: Message, moved: int, state: str) -> None:
@@ -230,14 +235,18 @@ def _failed(connection: sqlite3.Connection, message: Message, sql: str, given: t
     connection.execute(sql, given)
     if message.kind != "request" or message.approval_id is None:
         return
-    of_stage = f"{_SELECT} WHERE approval_id = ? AND kind = 'request' AND stage = ?"
     row = connection.execute("SELECT stage FROM approvals WHERE id = ?", (message.approval_id,)).fetchone()
-    if row is None or row[0] != message.stage:
-        return
-    told = [_message(found) for found in connection.execute(of_stage, (message.approval_id, message.stage))]
+    if row is not None and row[0] == message.stage:
+        _given_up(connection, message.approval_id, message.stage, now)
+
+
+def _given_up(connection: sqlite3.Connection, approval_id: str, stage: int, now: Millis) -> None:
+    """Whether every channel of a stage has refused."""
+    of_stage = f"{_SELECT} WHERE approval_id = ? AND kind = 'request' AND stage = ?"
+    told = [_message(found) for found in connection.execute(of_stage, (approval_id, stage))]
     if told and all(one.given_up for one in told):
         reasons = "; ".join(f"{one.destination}: {one.error}" for one in told)
-        _nobody_told(connection, message.approval_id, now, reasons)
+        _nobody_told(connection, approval_id, now, reasons)
 
 
 def _nobody_told(connection: sqlite3.Connection, approval_id: str, now: Millis, reason: str) -> None:

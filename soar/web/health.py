@@ -52,4 +52,12 @@ async def metrics(request: Request) -> Response:
     counts = await runtime_of(request).store.alerts.counts()
     for state in _STATES:
         gauge.labels(state).set(getattr(counts, state))
+    asked = Gauge(
+        "soar_approvals",
+        "Requests to people that are open, by whether a channel has taken them.",
+        ["state"],
+        registry=totals,
+    )
+    for state, number in (await runtime_of(request).store.messages.open_requests()).items():
+        asked.labels(state).set(number)
     return Response(generate_latest(REGISTRY) + generate_latest(totals), media_type=CONTENT_TYPE_LATEST)

@@ -11,6 +11,7 @@ from soar.model.alert import Match
 from soar.model.approval import Approval, Vote
 from soar.model.containment import Containment, Hold
 from soar.model.execution import Execution, Question, StepExecution
+from soar.model.message import Message
 from soar.model.playbook import Playbook
 from soar.model.severity import SEVERITIES
 from soar.model.switch import Switch
@@ -229,6 +230,19 @@ def approval(one: Approval) -> dict[str, Any]:
         "settled_by": one.settled_by,
         "reason": one.reason,
         "votes": [_vote(vote) for vote in one.votes],
+    }
+
+
+def message(one: Message) -> dict[str, Any]:
+    """Whether a channel has taken a request, or a line below one."""
+    return {
+        "kind": one.kind,
+        "channel": one.destination,
+        "stage": one.stage,
+        "status": one.state,
+        "tries": one.tries,
+        "error": one.error,
+        "at": rfc3339(one.at),
     }
 
 

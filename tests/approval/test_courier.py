@@ -144,7 +144,8 @@ async def test_a_request_that_names_nobody_waits_where_people_look(world: World)
 async def test_a_channel_that_no_connection_carries_counts_as_refused(world: World) -> None:
     execution = await world.ask(GUARDED.replace("slack:#soc", "pager:night"))
     found = await world.store.events.since("approval.undelivered", execution.opened_at, 0)
-    assert [one.data["reason"] for one in found] == ["none of those to be told is reached by any connection"]
+    assert [one.data["reason"] for one in found] == ["pager:night: no connection of soar.yaml reaches it"]
+    assert await world.store.messages.open_requests() == {"asked": 0, "unnamed": 0, "undelivered": 1}
 
 
 async def test_a_request_settled_before_it_was_posted_is_never_posted(world: World) -> None:

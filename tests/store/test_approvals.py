@@ -203,7 +203,7 @@ async def test_a_delivered_request_is_asked_and_a_settled_one_stays(store: Store
     for number in (0, 1):
         one = await store.approvals.get(name(number))
         message = Message(name(number), "request", one.execution_id, "slack:#soc", NOW, approval_id=one.id, due_at=NOW)
-        await store.messages.plan(one, [message], NOW, named=True)
+        await store.messages.plan(one, [message], NOW)
         assert await store.messages.begin(message)
         await store.messages.posted(message, {"ts": str(number)}, "posted", NOW)
     assert [(await store.approvals.get(name(n))).state for n in (0, 1)] == ["asking", "asking"]

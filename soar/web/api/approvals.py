@@ -41,9 +41,11 @@ async def approvals(
     return listed(await runtime.store.approvals.page(state, execution, cursor, limit), views.approval)
 
 
-@router.get("/{approval_id}", summary="One request with its votes")
+@router.get("/{approval_id}", summary="One request with its votes, and which channels have taken it")
 async def approval(runtime: Served, approval_id: str) -> Response:
-    return answer(views.approval(await runtime.store.approvals.get(approval_id)))
+    found = await runtime.store.approvals.get(approval_id)
+    told = await runtime.store.messages.of(approval_id)
+    return answer(views.approval(found) | {"messages": [views.message(one) for one in told]})
 
 
 @router.post("/{approval_id}/decisions", summary="Answer a request, as the person of the token")
