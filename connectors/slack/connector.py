@@ -1,4 +1,4 @@
-"""Slack: post a message and change it, through slack-sdk's own client on the engine's HTTP session.
+"""Slack: post messages and change them, ask people there and take their answers in, through slack-sdk's own client.
 
 Texts come from playbooks and alerts together, so all of them are escaped and shown as they are: no alert can ping a
 channel, name a person, hide a link behind other words or dress itself up.
@@ -6,43 +6,37 @@ channel, name a person, hide a link behind other words or dress itself up.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-import aiohttp
 from pydantic import Field
-from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
-from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from connectors.slack.blocks import message, reason_form, said
+from connectors.slack.client import Method, answered, web_client
+from connectors.slack.payload import interaction, is_certificate_check, private_of, unpacked
+from connectors.slack.signature import verified
+from connectors.slack.standing import Remembered, objection
+from connectors.slack.text import escaped
 from soar.sdk import (
+    AnsweringChannel,
     Call,
     Health,
     HttpConnector,
     HttpSettings,
-    OutcomeUnknown,
+    Interaction,
+    Notice,
     Params,
-    Refused,
+    Place,
     Result,
-    Unavailable,
+    SignatureInvalid,
     action,
 )
 
 TEXT_LIMIT: Final = 4_000
-_QUIET: Final = logging.getLogger("soar.connectors.slack")
-_QUIET.setLevel(logging.WARNING)  # at debug the SDK logs every text and every answer whole
-_WAIT_LIMIT: Final = 900.0
-_PASSING: Final = frozenset({"ratelimited", "rate_limited", "service_unavailable", "request_timeout"})
-_MAYBE_DONE: Final = frozenset({"internal_error", "fatal_error", "server_error"})
-_REMEDIES: Final = {
-    "not_in_channel": "invite the bot to the channel",
-    "channel_not_found": "check the name, and invite the bot if the channel is private",
-    "invalid_auth": "check the secret 'token'",
-    "token_revoked": "install the app again and store its new token",
-    "missing_scope": "give the app the scope chat:write",
-    "is_archived": "name a channel that is in use",
-}
+_WHISPER: Final = 3_000
+_AS_IT_IS: Final[Mapping[str, Any]] = {"parse": "none", "link_names": False}
+_NO_PREVIEWS: Final[Mapping[str, Any]] = {"unfurl_links": False, "unfurl_media": False}
 
 
 class SlackSettings(HttpSettings):
@@ -54,6 +48,8 @@ class SlackSettings(HttpSettings):
     """After a lost answer post once more, marked as such, instead of asking a person whether the message is there."""
     formatting: bool = False
     """Let *bold*, _italic_ and `code` in texts take effect, in those parts too that an alert brought."""
+    app_id: str | None = Field(default=None, examples=["A0123456789"])
+    """The app's id; answers that name another app are refused."""
 
 
 class PostMessage(Params):
@@ -81,112 +77,130 @@ class Posted(Result):
     """The message's own id in the channel."""
 
 
-class Slack(HttpConnector):
-    """Tell people in Slack."""
+class Slack(HttpConnector, AnsweringChannel):
+    """Tell people in Slack, ask them, and take their answers in."""
 
     name = "slack"
+    prefix: ClassVar[str] = "slack"
     settings: SlackSettings
     required_secrets: ClassVar[Mapping[str, str]] = {"token": "The app's bot token (xoxb-...), scope chat:write."}
-    optional_secrets: ClassVar[Mapping[str, str]] = {}
+    optional_secrets: ClassVar[Mapping[str, str]] = {
+        "signing_secret": "The app's signing secret: proves that answers sent to /slack/interactions are Slack's.",
+        "app_token": "The app-level token (xapp-...), scope connections:write; for `socket_mode`.",
+    }
+
+    async def open(self) -> None:
+        self._standing = Remembered()
+        self._own_team: str | None = None
+
+    # -- what playbooks may do ----------------------------------------------------------------
 
     @action(risk="low", idempotent=lambda settings: settings.repeat_lost_posts)
     async def post_message(self, params: PostMessage, call: Call) -> Posted:
         """Post a message to a channel, a thread or a person."""
         repeated = self.settings.repeat_lost_posts and call.attempt > 1
-        text = _escaped(params.text) + (f"\n(try {call.attempt}: this may stand here twice)" if repeated else "")
-        client = self._client()
-        return await self._send(
-            lambda: client.chat_postMessage(
-                channel=params.to,
-                text=text,
-                thread_ts=params.thread,
-                mrkdwn=self.settings.formatting,
-                parse="none",
-                link_names=False,
-                unfurl_links=False,
-                unfurl_media=False,
-            )
-        )
+        text = _shown(params.text) + (f"\n(try {call.attempt}: this may stand here twice)" if repeated else "")
+        formatted = {"mrkdwn": self.settings.formatting}
+        return await self._post(channel=params.to, text=text, thread_ts=params.thread, **formatted)
 
     @action(risk="low", idempotent=True)
     async def update_message(self, params: UpdateMessage, call: Call) -> Posted:
         """Give a message of ours another text."""
-        client = self._client()
-        return await self._send(
-            lambda: client.chat_update(
-                channel=params.channel,
-                ts=params.ts,
-                text=_escaped(params.text),
-                mrkdwn=self.settings.formatting,
-                parse="none",
-                link_names=False,
-            )
+        text, formatted = _shown(params.text), {"mrkdwn": self.settings.formatting}
+        return await self._update(changes=True, channel=params.channel, ts=params.ts, text=text, **formatted)
+
+    # -- how people are asked -----------------------------------------------------------------
+
+    async def post(self, notice: Notice, to: str, thread: Place | None) -> Place:
+        """Put a request before people; in a thread it is shown in the channel too, where it is not overlooked."""
+        made = message(notice, buttons=False)
+        below = {} if thread is None else {"thread_ts": thread["ts"], "reply_broadcast": True}
+        channel = to if thread is None else thread["channel"]
+        return _place(await self._post(channel=channel, text=made.text, blocks=made.blocks, mrkdwn=False, **below))
+
+    async def show(self, notice: Notice, place: Place) -> None:
+        made = message(notice, buttons=True)
+        where = {"channel": place["channel"], "ts": place["ts"]}
+        await self._update(changes=False, **where, text=made.text, blocks=made.blocks, mrkdwn=False)
+
+    async def tell(self, text: str, to: str, thread: Place | None) -> Place:
+        where = {"channel": to} if thread is None else {"channel": thread["channel"], "thread_ts": thread["ts"]}
+        return _place(await self._post(**where, text=_shown(text), mrkdwn=False))
+
+    def address(self, email: str | None, identity: str | None) -> str | None:
+        """The member id: a message to it is a direct one."""
+        _, _, member = (identity or "").partition("/")
+        return member or None
+
+    # -- what they answer ---------------------------------------------------------------------
+
+    def opened(self, body: bytes, headers: Mapping[str, str], now: float) -> Interaction | None:
+        secret = self.secret("signing_secret")
+        if secret is None:
+            raise SignatureInvalid("there is no secret 'signing_secret' to check it with")
+        if is_certificate_check(body):
+            return None
+        proof = {"signature_sha256": verified(body, headers, secret, now)}
+        return interaction(unpacked(body), proof, self.settings.app_id)
+
+    async def standing(self, identity: str) -> str | None:
+        if not self._standing.known(identity):
+            team, _, member = identity.partition("/")
+            found = await answered(lambda: self._client().users_info(user=member), changes=False)
+            self._standing[identity] = objection(found.get("user") or {}, team, await self._team())
+        return self._standing[identity]
+
+    async def ask_reason(self, interaction: Interaction) -> None:
+        form = reason_form(private_of(interaction))
+        trigger = interaction.handle["trigger_id"]
+        await answered(lambda: self._client().views_open(trigger_id=trigger, view=form), changes=False)
+
+    async def whisper(self, interaction: Interaction, text: str) -> None:
+        handle, client = interaction.handle, self._client()
+        await answered(
+            lambda: client.chat_postEphemeral(
+                channel=handle["channel"],
+                user=handle["user"],
+                thread_ts=handle.get("thread_ts"),
+                text=_shown(text),
+                blocks=[said(text, _WHISPER)],
+                **_AS_IT_IS,
+            ),
+            changes=False,
         )
+
+    # -- whether it works ---------------------------------------------------------------------
 
     async def health(self) -> Health:
         """The token is good."""
-        answer = await _sorted(self._client().auth_test, changes=False)
+        answer = await answered(self._client().auth_test, changes=False)
         return Health(ok=True, detail=f"bot {answer.get('user') or answer.get('user_id')} in {answer.get('team')}")
 
-    async def _send(self, method: Callable[[], Awaitable[AsyncSlackResponse]]) -> Posted:
-        answer = await _sorted(method, changes=True)
+    async def _team(self) -> str:
+        """The workspace that the token is of."""
+        if self._own_team is None:
+            self._own_team = str((await answered(self._client().auth_test, changes=False))["team_id"])
+        return self._own_team
+
+    async def _post(self, **content: Any) -> Posted:
+        client = self._client()
+        return await self._sent(lambda: client.chat_postMessage(**content, **_AS_IT_IS, **_NO_PREVIEWS), changes=True)
+
+    async def _update(self, *, changes: bool, **content: Any) -> Posted:
+        client = self._client()
+        return await self._sent(lambda: client.chat_update(**content, **_AS_IT_IS), changes=changes)
+
+    async def _sent(self, method: Method, *, changes: bool) -> Posted:
+        answer = await answered(method, changes=changes)
         return Posted(channel=str(answer["channel"]), ts=str(answer["ts"]))
 
     def _client(self) -> AsyncWebClient:
-        client = AsyncWebClient(
-            token=self.secret("token"),
-            base_url=self.settings.base_url.rstrip("/") + "/",
-            session=self.http.session,
-            # Whether a post is made again is the engine's to decide: it writes that down first.
-            retry_handlers=[],
-            logger=_QUIET,
-        )
-        client.proxy = None  # the SDK reads one from the environment; the engine goes only where its settings say
-        return client
+        return web_client(self.secret("token"), self.settings.base_url, self.http.session)
 
 
-async def _sorted(method: Callable[[], Awaitable[AsyncSlackResponse]], *, changes: bool) -> AsyncSlackResponse:
-    """Call Slack; what went wrong comes out as one of the three errors a call can end in."""
-    lost = OutcomeUnknown if changes else Unavailable
-    try:
-        return await method()
-    except SlackApiError as error:
-        raise _refusal(error.response, lost) from error
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-        raise Unavailable(f"no connection to Slack ({error}); nothing was sent") from error
-    except (aiohttp.ClientError, SlackClientError, OSError) as error:
-        raise lost(f"Slack's answer was lost ({str(error) or type(error).__name__})") from error
+def _place(posted: Posted) -> Place:
+    return {"channel": posted.channel, "ts": posted.ts}
 
 
-def _refusal(response: Any, lost: type[OutcomeUnknown | Unavailable]) -> Refused | Unavailable | OutcomeUnknown:
-    status, code = _status_and_code(response)
-    message = f"Slack answered {status} {code}".rstrip()
-    if status in (429, 503) or code in _PASSING:
-        return _asked_to_wait(message, response.headers.get("Retry-After"))
-    if status >= 500 or code in _MAYBE_DONE:
-        return lost(message)
-    remedy = _REMEDIES.get(code)
-    return Refused(f"{message}: {remedy}" if remedy else message)
-
-
-def _asked_to_wait(message: str, header: str | None) -> Unavailable | Refused:
-    wait = float(header) if header and header.isascii() and header.isdigit() else None
-    if wait is not None and wait > _WAIT_LIMIT:
-        return Refused(
-            f"{message}; it asks to wait {wait:.0f} s, longer than the {_WAIT_LIMIT:.0f} s this engine waits"
-        )
-    return Unavailable(message, retry_after=wait)
-
-
-def _status_and_code(response: Any) -> tuple[int, str]:
-    """The SDK hands out its own response, or aiohttp's when the body was not JSON."""
-    if isinstance(response, aiohttp.ClientResponse):
-        return response.status, "with something that is not JSON"
-    data = response.data if isinstance(response.data, dict) else {}
-    return int(response.status_code), str(data.get("error", ""))
-
-
-def _escaped(text: str) -> str:
-    """The three characters with which Slack marks mentions, channels and links, made literal."""
-    cut = text if len(text) <= TEXT_LIMIT else f"{text[: TEXT_LIMIT - 1]}…"
-    return cut.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _shown(text: str) -> str:
+    return escaped(text if len(text) <= TEXT_LIMIT else f"{text[: TEXT_LIMIT - 1]}…")
