@@ -6,16 +6,21 @@ channel, name a person, hide a link behind other words or dress itself up.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from functools import partial
+from ipaddress import ip_address
 from typing import Any, ClassVar, Final
 
 from pydantic import Field
 from slack_sdk.web.async_client import AsyncWebClient
 
 from connectors.slack.blocks import message, reason_form, said
+from connectors.slack.checkup import KNOWS_PEOPLE, POSTS, deaf, missing_scopes, unreachable
 from connectors.slack.client import Method, answered, web_client
 from connectors.slack.payload import interaction, is_certificate_check, private_of, unpacked
 from connectors.slack.signature import verified
+from connectors.slack.socket_mode import Listener
 from connectors.slack.standing import Remembered, objection
 from connectors.slack.text import escaped
 from soar.sdk import (
@@ -30,6 +35,7 @@ from soar.sdk import (
     Place,
     Result,
     SignatureInvalid,
+    Take,
     action,
 )
 
@@ -50,6 +56,15 @@ class SlackSettings(HttpSettings):
     """Let *bold*, _italic_ and `code` in texts take effect, in those parts too that an alert brought."""
     app_id: str | None = Field(default=None, examples=["A0123456789"])
     """The app's id; answers that name another app are refused."""
+    socket_mode: bool = False
+    """Fetch answers through a socket that the engine opens; needs the secret `app_token`, and no way in."""
+    channels: list[str] = Field(default_factory=list, examples=[["#soc"]])
+    """Channels that `soar connectors test` looks at: whether the bot can post there."""
+
+    def hosts(self) -> list[str]:
+        """Slack's sockets are on hosts of their own below its name."""
+        hosts = super().hosts()
+        return [*hosts, *(f"*.{host}" for host in hosts if self.socket_mode and not _is_address(host))]
 
 
 class PostMessage(Params):
@@ -90,6 +105,8 @@ class Slack(HttpConnector, AnsweringChannel):
     }
 
     async def open(self) -> None:
+        if self.settings.socket_mode:
+            self.needed("app_token")
         self._standing = Remembered()
         self._own_team: str | None = None
 
@@ -143,6 +160,16 @@ class Slack(HttpConnector, AnsweringChannel):
         proof = {"signature_sha256": verified(body, headers, secret, now)}
         return interaction(unpacked(body), proof, self.settings.app_id)
 
+    @property
+    def listens(self) -> bool:
+        return self.settings.socket_mode
+
+    async def listen(self, take: Take) -> None:
+        app_token, app_id = self.needed("app_token"), self.settings.app_id
+        with self.http.beside_calls():
+            read = partial(interaction, app_id=app_id)
+            await Listener(self._client(), app_token, self.http.session, read).run(take)
+
     async def standing(self, identity: str) -> str | None:
         if not self._standing.known(identity):
             team, _, member = identity.partition("/")
@@ -172,9 +199,21 @@ class Slack(HttpConnector, AnsweringChannel):
     # -- whether it works ---------------------------------------------------------------------
 
     async def health(self) -> Health:
-        """The token is good."""
-        answer = await answered(self._client().auth_test, changes=False)
-        return Health(ok=True, detail=f"bot {answer.get('user') or answer.get('user_id')} in {answer.get('team')}")
+        """The token is good and may do what is needed, the bot is in its channels, the way in is open."""
+        client = self._client()
+        answer = await answered(client.auth_test, changes=False)
+        needed = [POSTS, KNOWS_PEOPLE] if self._is_answered else [POSTS]
+        asked = [unreachable(client, channel, str(answer.get("user_id"))) for channel in self.settings.channels]
+        if self.settings.socket_mode:
+            asked.append(deaf(client, self.needed("app_token")))
+        found = [missing_scopes(answer.headers, needed), *await asyncio.gather(*asked)]
+        wrong = [problem for problems in found for problem in problems]
+        bot = f"bot {answer.get('user') or answer.get('user_id')} in {answer.get('team')}"
+        return Health(ok=not wrong, detail="; ".join([bot, *wrong]))
+
+    @property
+    def _is_answered(self) -> bool:
+        return self.settings.socket_mode or self.secret("signing_secret") is not None
 
     async def _team(self) -> str:
         """The workspace that the token is of."""
@@ -196,6 +235,13 @@ class Slack(HttpConnector, AnsweringChannel):
 
     def _client(self) -> AsyncWebClient:
         return web_client(self.secret("token"), self.settings.base_url, self.http.session)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ip_address(host.strip("[]")))
+    except ValueError:
+        return False
 
 
 def _place(posted: Posted) -> Place:

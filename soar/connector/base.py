@@ -18,6 +18,7 @@ from soar.errors import ConfigError
 from soar.model.action import Risk
 
 if TYPE_CHECKING:
+    from soar.connector.egress import Egress
     from soar.connector.http import SharedHttp
 
 
@@ -181,6 +182,8 @@ class Wiring:
     settings: Settings
     secrets: Mapping[str, SecretStr] = field(default_factory=dict)
     shared: SharedHttp | None = None
+    egress: Egress | None = None
+    """What the connection may reach, for what it does beside calls."""
 
 
 class Connector:
@@ -248,6 +251,7 @@ class HttpConnector(Connector):
             wiring.shared,
             base_url=self.settings.base_url,
             headers={**self.settings.headers, **self.credentials()},
+            egress=wiring.egress,
         )
 
     def credentials(self) -> Mapping[str, str]:

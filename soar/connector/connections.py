@@ -257,7 +257,7 @@ class ConnectionSet:
         return resolved
 
     async def _open(self, connection: _Connection, secrets: Mapping[str, SecretStr]) -> None:
-        connector = connection.definition.connector(Wiring(connection.settings, secrets, self._http))
+        connector = connection.definition.connector(Wiring(connection.settings, secrets, self._http, connection.egress))
         limit, circuit = connection.config.rate_limit, connection.config.circuit
         if circuit is not None:
             connection.circuit = Circuit(connection.name, self._clock, circuit.failures, circuit.pause)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import AsyncIterable, Collection, Mapping
+from collections.abc import AsyncIterable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from soar.clock import Clock, SystemClock
 from soar.connector.answers import AnswerTooLarge, CallTimedOut, Reply, sorted_status
-from soar.connector.egress import EgressConnector
+from soar.connector.egress import Egress, EgressConnector
 from soar.connector.masking import Masker
 from soar.connector.trail import Sending, Trail, current_sending, current_trail
 from soar.errors import ConnectorError, OutcomeUnknown, Refused, Unavailable
@@ -106,8 +107,10 @@ class HttpClient:
         *,
         base_url: str,
         headers: Mapping[str, str] | None = None,
+        egress: Egress | None = None,
     ) -> None:
         self._shared = shared
+        self._egress = egress
         self._base = base_url.rstrip("/")
         self._headers = {**_DEFAULT_HEADERS, **{name.lower(): value for name, value in (headers or {}).items()}}
         self.origin = _origin(self._base)
@@ -117,6 +120,17 @@ class HttpClient:
     def session(self) -> aiohttp.ClientSession:
         """The shared aiohttp session, for a vendor's own SDK; the allow-list holds there too."""
         return self._shared.session
+
+    @contextmanager
+    def beside_calls(self) -> Iterator[None]:
+        """For what lasts and is no call, such as a socket that listens: the connection's allow-list holds there too."""
+        if self._egress is None:
+            raise Refused("this connection was set up without an allow-list, and so reaches nothing")
+        token = current_trail.set(Trail(self._egress, changes=False))
+        try:
+            yield
+        finally:
+            current_trail.reset(token)
 
     @staticmethod
     def checked_base_url(url: str) -> str:
