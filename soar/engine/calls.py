@@ -236,8 +236,10 @@ class RunCalls:
     async def outcome(self, ready: Ready) -> Outcome:
         if not ready.resumed:
             outcome = await self._connections.perform(ready.call)
-            if outcome.kind != "unknown" or not ready.spec.changes:
+            if not ready.spec.changes or outcome.kind == "done":
                 return outcome
+            if outcome.kind != "unknown":
+                return await self._told_of_all(ready, outcome)
         else:
             outcome = Outcome("unknown", message="the engine stopped before the answer was on record")
         if not ready.spec.verifies:
@@ -254,6 +256,16 @@ class RunCalls:
         if told.kind in ("done", "absent"):
             return replace(told, message=told.message or f"{unknown.message}; asked: {told.kind}")
         return unknown
+
+    async def _told_of_all(self, ready: Ready, outcome: Outcome) -> Outcome:
+        """This try changed nothing. Where an earlier one had no answer, that says nothing of the change (S21)."""
+        if ready.hold_attempt == ready.run.attempt:
+            return outcome
+        told = await self._connections.verify(ready.call) if ready.spec.verifies else None
+        if told is not None and told.kind in ("done", "absent"):
+            return told if told.kind == "done" else outcome
+        message = f"{outcome.message}; and an earlier try, which had no answer, may have happened"
+        return Outcome("unknown", message=message, retry_after=outcome.retry_after)
 
     async def cut(self, ready: Ready) -> Outcome:
         unknown = Outcome("unknown", message="it was cut before its answer came")

@@ -45,7 +45,10 @@ def hold_id(execution_id: str, path: str, first: int) -> str:
 
 
 def first_of_hold(history: History, path: str, attempt: int) -> int:
-    """The first try since the change was last known to be absent: its hold is still the one that counts."""
+    """The first try since the change was last known to be absent: its hold is still the one that counts.
+
+    A try is kept as unavailable or refused only where no earlier one may have happened.
+    """
     first = 1
     for number in range(1, attempt):
         outcome = history.get(path, "outcome", number)

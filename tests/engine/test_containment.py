@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import pytest
+
 from soar.store import ContainmentFilter
 from soar.testing.connections import Answer, FakeConnections
 from soar.testing.stage import Stage
@@ -131,3 +135,30 @@ async def test_s33_no_expiry_lets_go_of_a_call_that_is_made_again(world: Stage, 
     assert (await world.finish(execution)).state == "succeeded"
     assert connections.names() == ["gateway.loose", "gateway.loose"]
     assert (await _only(world)).state == "held"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("second", ["unavailable", "refused"])
+async def test_s21_a_try_that_did_nothing_says_nothing_of_an_earlier_one_without_an_answer(
+    world: Stage, connections: FakeConnections, second: Literal["unavailable", "refused"]
+) -> None:
+    """The first try may have blocked: the containment stays suspected, and a person is asked in the end."""
+    connections.script("gateway.loose", Answer.error("lost"), Answer.error(second))
+    steps = "- {id: loose, action: gateway.loose, with: {ip: 203.0.113.9}, retry: {attempts: 3, delay: 30s}}\n"
+    execution = await world.open(playbook(steps), {})
+    await world.run(until=world.clock.now() + HOUR)
+    assert (await world.store.executions.get(execution.id)).awaiting == "person"
+    assert len(connections.called("gateway.loose")) == 3
+    assert (await _only(world)).state == "suspected"  # type: ignore[attr-defined]
+    (question,) = (await world.store.questions.page()).items
+    assert "an earlier try, which had no answer, may have happened" in question.message
+
+
+async def test_s21_a_refused_repeat_of_what_is_known_to_be_absent_is_refused(
+    world: Stage, connections: FakeConnections
+) -> None:
+    connections.script("gateway.block_ip", Answer.error("lost", happened=False), Answer.error("refused", "list full"))
+    execution = await world.open(playbook(BLOCK), {"src_ip": "203.0.113.9"})
+    done = await world.finish(execution)
+    assert (done.state, (done.error or {})["kind"]) == ("failed", "refused")
+    assert len(connections.called("gateway.block_ip")) == 2
+    assert {one.state for one in (await world.store.containments.page()).items} == {"voided"}
