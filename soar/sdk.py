@@ -15,8 +15,9 @@ from soar.connector.base import (
     action,
 )
 from soar.connector.channel import AnsweringChannel, Channel, Take
+from soar.connector.dial import dial
 from soar.connector.targets import ClientTarget, NetworkTarget
-from soar.errors import DeliveryMalformed, OutcomeUnknown, Refused, SignatureInvalid, Unavailable
+from soar.errors import ConfigError, DeliveryMalformed, OutcomeUnknown, Refused, SignatureInvalid, Unavailable
 from soar.model.notice import Interaction, Notice, NoticeItem, Place
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Call",
     "Channel",
     "ClientTarget",
+    "ConfigError",
     "Connector",
     "DeliveryMalformed",
     "Health",
@@ -44,4 +46,5 @@ __all__ = [
     "Take",
     "Unavailable",
     "action",
+    "dial",
 ]
