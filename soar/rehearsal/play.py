@@ -1,4 +1,4 @@
-"""The demo: an attack gets through, the alert comes, the response runs, the same attack is refused, the block lifts.
+"""The demo: an attack gets through, the alert comes, a person is asked, the attack is refused, the block lifts.
 
 Every effect is read from the real part it should be seen in, never from the engine's own history.
 """
@@ -18,6 +18,7 @@ from typing import Final, NoReturn
 import httpx
 from rich.console import Console
 
+from soar.rehearsal.decision import Decide, by_click, by_terminal, request_in_slack, settled_in_slack
 from soar.rehearsal.range import CLIENT, Range
 
 ATTACKER: Final = "203.0.113.66"
@@ -41,7 +42,7 @@ def main(once: bool) -> int:
     try:
         tell("starting the rehearsal range: gateway, API, identity provider, tracker, inbox, server")
         with Range(tell) as stage:
-            missing = Play(stage, tell).perform()
+            missing = Play(stage, tell, by_click if once else by_terminal).perform()
             if not once and not missing:
                 _linger(stage, tell)
     except KeyboardInterrupt:
@@ -69,32 +70,71 @@ def _linger(stage: Range, tell: Tell) -> None:
 class Play:
     """One performance; `perform` gives the effects that were not seen."""
 
-    def __init__(self, stage: Range, tell: Tell) -> None:
+    def __init__(self, stage: Range, tell: Tell, decide: Decide = by_click) -> None:
         self.stage = stage
         self._tell = tell
+        self._decide = decide
         self._missing: list[str] = []
 
     def perform(self) -> list[str]:
         stage = self.stage
         token = stage.identity.issue_token(CLIENT)
-        self._effect("the attack gets through: 200 with the stolen token", lambda: self._attack(token) == 200)
-        execution = self._alert(token)
+        self._effect(
+            "the attack gets through: 200 with the stolen token", lambda: self._attack(token) == 200, gateway=True
+        )
+        alert = self._alert(token)
         self.between()
-        self._watch(execution)
-        self._effect("the same attack is refused by the gateway: 403", lambda: self._attack(token) == 403)
+        answered = self._ask()
+        self._watch(alert)
+        if answered == "deny":
+            self._untouched()
+        else:
+            self._effect(
+                "the same attack is refused by the gateway: 403", lambda: self._attack(token) == 403, gateway=True
+            )
         self._effect("the token is inactive on introspection", lambda: not stage.identity.is_active(token))
         self._effect("the ticket is in the tracker", self._ticket)
         self._effect("the message is in the inbox", self._message)
+        if answered == "approve":
+            self._lifted()
+        return self._missing
+
+    def _ask(self) -> str | None:
+        """The request stands in Slack, nothing is done before its answer, and then it says who gave it."""
+        self._effect(
+            "a request to approve the block stands in Slack, with its buttons",
+            lambda: request_in_slack(self.stage) is not None,
+        )
+        message = request_in_slack(self.stage)
+        if message is None:
+            return None
+        self._effect("before the answer the gateway's list is empty", self._nothing_blocked, gateway=True)
+        answered = self._decide(self.stage, self._tell, message)
+        word = "approved" if answered == "approve" else "denied"
+        self._effect(f"the request in Slack says that it was {word}", lambda: settled_in_slack(self.stage, word))
+        return answered
+
+    def _untouched(self) -> None:
+        """After a no the gateway is as it was."""
+        fresh = self.stage.identity.issue_token(CLIENT)
+        self._effect("the gateway is untouched: its list is empty", self._nothing_blocked, gateway=True)
+        self._effect("a request of that address still passes: 200", lambda: self._attack(fresh) == 200, gateway=True)
+
+    def _lifted(self) -> None:
+        """The block ends by itself."""
+        stage = self.stage
         fresh = stage.identity.issue_token(CLIENT)
         blocked = self._blocked()
         self._tell("waiting for the block to lift itself")
         self._effect(
             "the block has lifted itself: the address is off the gateway's list",
-            lambda: blocked and not stage.gateway.blocked_ranges(),
+            lambda: blocked and self._nothing_blocked(),
             LIFT_PATIENCE,
+            gateway=True,
         )
-        self._effect("a request of that address passes again: 200", lambda: blocked and self._attack(fresh) == 200)
-        return self._missing
+        self._effect(
+            "a request of that address passes again: 200", lambda: blocked and self._attack(fresh) == 200, gateway=True
+        )
 
     def between(self) -> None:
         """Called between the alert and its effects; a test takes a part away here."""
@@ -134,7 +174,8 @@ class Play:
                 for step in whole["steps"]:
                     if (step["path"], step["status"]) not in told:
                         told.add((step["path"], step["status"]))
-                        self._tell(f"  step {step['path']}: {step['status']} ({step['action']})")
+                        action = f" ({step['action']})" if step["action"] else ""
+                        self._tell(f"  step {step['path']}: {step['status']}{action}")
                 if whole["status"] in ("succeeded", "failed"):
                     return
             time.sleep(_POLL)
@@ -145,6 +186,9 @@ class Play:
     def _message(self) -> bool:
         return any(ATTACKER in str(message.get("text")) for message in self.stage.inbox.messages())
 
+    def _nothing_blocked(self) -> bool:
+        return not self.stage.gateway.blocked_ranges()
+
     def _blocked(self) -> bool:
         """The address stands on the gateway's list now: only then can its lift be seen."""
         try:
@@ -152,8 +196,10 @@ class Play:
         except httpx.HTTPError:
             return False
 
-    def _effect(self, what: str, seen: Callable[[], bool], patience: float = PATIENCE) -> None:
-        """Look until it is seen; an effect whose part does not answer is not seen."""
+    def _effect(
+        self, what: str, seen: Callable[[], bool], patience: float = PATIENCE, *, gateway: bool = False
+    ) -> None:
+        """Look until it is seen; an effect whose part does not answer is not seen. `gateway`: it is the gateway's."""
         end = time.monotonic() + patience
         while True:
             try:
@@ -162,7 +208,7 @@ class Play:
                     return
             except (httpx.HTTPError, OSError):
                 pass
-            if time.monotonic() > end or not self._alive():
+            if time.monotonic() > end or (gateway and not self._alive()):
                 self._missing.append(what)
                 self._tell(f"NOT SEEN  {what}")
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -42,10 +43,17 @@ def free_port() -> int:
     probe.bind(("127.0.0.1", 0))
     port: int = probe.getsockname()[1]
     if sys.platform == "linux":
+        if not _reserved:
+            atexit.register(_let_go)
         _reserved.append(probe)
     else:
         probe.close()
     return port
+
+
+def _let_go() -> None:
+    for probe in _reserved:
+        probe.close()
 
 
 class Part:

@@ -19,6 +19,11 @@ from soar.rehearsal.server import SoarServer
 from soar.rehearsal.tracker import Tracker
 
 CLIENT: Final = "acme-checkout"
+TEAM: Final = "T0REHEARSE"
+USER: Final = "U0YOU"
+"""Who answers requests, as Slack knows them; in the server's configuration it is `you`."""
+APPROVALS: Final = "C0000000002"
+"""The channel where requests are made."""
 
 
 class Range:
@@ -29,18 +34,20 @@ class Range:
         self._folder = tempfile.TemporaryDirectory(prefix="soar-demo-")
         folder = Path(self._folder.name)
         responder, self._slack = secrets.token_hex(24), f"xoxb-{secrets.token_hex(16)}"
-        password = secrets.token_hex(16)
+        password, signing = secrets.token_hex(16), secrets.token_hex(16)
         self.identity = IdentityProvider(
             folder, clients={CLIENT: secrets.token_hex(24)}, responders={"soar": responder}
         )
         self.tracker = Tracker(folder, username="soar", password=password)
-        self.inbox = SlackInbox(folder, token=self._slack, channels={"soc": "C0000000001"})
+        channels = {"soc": "C0000000001", "soc-approvals": APPROVALS}
+        self.inbox = SlackInbox(folder, token=self._slack, channels=channels, signing_secret=signing, team=TEAM)
         self._secrets = {
             "RESPONDER_ID": "soar",
             "RESPONDER_SECRET": responder,
             "TRACKER_USER": "soar",
             "TRACKER_PASSWORD": password,
             "SLACK_TOKEN": self._slack,
+            "SLACK_SIGNING_SECRET": signing,
         }
         self._started: list[Part] = []
 
@@ -75,6 +82,7 @@ class Range:
         }
         self.server = SoarServer(folder, addresses, self._secrets)
         self._start_part(self.server)
+        self.inbox.configure(request_url=f"{self.server.base_url}/slack/interactions")
 
     def _start_part(self, part: Part) -> None:
         self._started.append(part)

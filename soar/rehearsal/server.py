@@ -18,6 +18,7 @@ from soar.rehearsal.process import Part, PartFailed, free_port
 _CONFIG = """\
 database: sqlite:///soar.db
 listen: 127.0.0.1:{port}
+public_url: http://127.0.0.1:{port}
 playbooks: playbooks
 sources:
   siem:
@@ -42,7 +43,9 @@ connections:
   chat:
     connector: slack
     settings: {{base_url: "{inbox}"}}
-    secrets: {{token: "env:SLACK_TOKEN"}}
+    secrets: {{token: "env:SLACK_TOKEN", signing_secret: "env:SLACK_SIGNING_SECRET"}}
+people:
+  you: {{slack: T0REHEARSE/U0YOU, roles: [analyst]}}
 """
 
 
@@ -89,11 +92,17 @@ class SoarServer(Part):
         answer = httpx.get(f"{self.base_url}/api/v1{path}", params=query, headers=headers, timeout=10)
         return dict(answer.raise_for_status().json())
 
+    def person_token(self) -> str:
+        """A token of the person who answers requests."""
+        return self._made("--person", "you")
+
     def _bearer(self) -> str:
-        if not self._token:
-            command = self._soar("token", "create", "--role", "viewer", "--name", "demo", "--json")
-            made = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603  # our own
-            if made.returncode != 0:
-                raise PartFailed(f"no token could be made: {made.stderr.strip()}")
-            self._token = str(json.loads(made.stdout)["token"])
+        self._token = self._token or self._made("--role", "viewer", "--name", "demo")
         return self._token
+
+    def _made(self, *options: str) -> str:
+        command = self._soar("token", "create", *options, "--json")
+        made = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603  # our own
+        if made.returncode != 0:
+            raise PartFailed(f"no token could be made: {made.stderr.strip()}")
+        return str(json.loads(made.stdout)["token"])

@@ -30,8 +30,35 @@ def test_the_demo_ends_by_itself_with_every_effect_seen_twice_at_once(tmp_path: 
     for play, folder in zip(plays, folders, strict=True):
         said, _ = play.communicate(timeout=100)
         assert play.returncode == 0, said
-        assert said.count("SEEN  ") == 7
+        assert said.count("SEEN  ") == 10
+        assert "Approve is pressed in Slack: the server answers 200" in said
         assert list(folder.iterdir()) == []  # its folder is gone
+
+
+def test_a_no_of_the_person_at_the_terminal_leaves_the_gateway_untouched(tmp_path: Path) -> None:
+    play = subprocess.run(
+        [sys.executable, "-m", "soar", "demo"],
+        input="n\nit is our own scanner\n\n",
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=_environment(tmp_path),
+        timeout=100,
+        check=False,
+    )
+    assert play.returncode == 0, play.stdout
+    assert "gateway.block_ip: " in play.stdout
+    assert "203.0.113.66; lifts itself after 8s" in play.stdout
+    for effect in (
+        "the request in Slack says that it was denied",
+        "the gateway is untouched: its list is empty",
+        "a request of that address still passes: 200",
+        "the token is inactive on introspection",
+        "the ticket is in the tracker",
+    ):
+        assert f"SEEN  {effect}" in play.stdout
+    assert "step contain: rejected" in play.stdout
+    assert "every effect was seen" in play.stdout
 
 
 def test_with_the_gateway_killed_midway_the_missing_effects_are_named() -> None:
