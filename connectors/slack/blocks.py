@@ -59,16 +59,16 @@ def message(notice: Notice, *, buttons: bool) -> Message:
     head = [{"type": "header", "text": plain(headline)}]
     if notice.repeated and notice.open:
         head.append(_context(plain("The answer to an earlier post was lost: it may stand here too, without buttons.")))
-    head += [pen.section(lines(notice.title), _TITLE), pen.fields(list(_facts(pen, notice)))]
+    head += [pen.section(lines(notice.title, _TITLE), _TITLE), pen.fields(list(_facts(pen, notice)))]
     if notice.reason:
-        head.append(pen.section(f"Reason: {lines(notice.reason)}", REASON_LIMIT + 50))
+        head.append(pen.section(f"Reason: {lines(notice.reason, REASON_LIMIT)}", REASON_LIMIT + 50))
     answers = [_actions(notice)] if buttons and notice.open else []
     foot = [_more(notice), *answers, _digest(notice)]
     room, blocks = ROOM - size(head) - size(foot), BLOCKS - len(head) - len(foot)
     items, left_out = laid_out(notice.items, room, blocks)
     if not (pen.shortened or left_out):
         foot[0:1] = [] if answers or not _link(notice) else [_page(notice, "Open in browser")]
-    return Message(escaped(cut(f"{headline}: {lines(notice.title)}", FALLBACK)), [*head, *items, *foot])
+    return Message(escaped(cut(f"{headline}: {lines(notice.title, FALLBACK)}", FALLBACK)), [*head, *items, *foot])
 
 
 def _headline(notice: Notice) -> str:
@@ -81,11 +81,11 @@ def _facts(pen: Pen, notice: Notice) -> Iterator[Block]:
     def fact(name: str, text: str) -> Block:
         return plain(f"{name}\n{pen.cut(text, _FACT)}")
 
-    yield fact("Playbook", line(notice.playbook_id))
-    yield fact("Asked by", line(notice.requester))
+    yield fact("Playbook", line(notice.playbook_id, _FACT))
+    yield fact("Asked by", line(notice.requester, _FACT))
     yield fact("Yeses", _yeses(notice))
     if notice.open:
-        yield fact("Who may answer", line(notice.approvers))
+        yield fact("Who may answer", line(notice.approvers, _FACT))
         yield {
             "type": "mrkdwn",
             "text": "Until\n" + ("no end is set" if notice.due_at is None else local(notice.due_at)),
@@ -121,9 +121,9 @@ def _button(text: str, action: str) -> Block:
 
 
 def _confirm(notice: Notice) -> Block:
-    risky = [line(item.action) for item in notice.items if item.risk == "high"]
+    risky = [item.action for item in notice.items if item.risk == "high"]
     count = f"{len(risky)} of {len(notice.items)} actions" if len(notice.items) > 1 else "This action"
-    text = f"{count} can do great harm: {', '.join(risky)}"
+    text = f"{count} can do great harm: {', '.join(line(action, _CONFIRM) for action in risky[:_CONFIRM])}"
     return {
         "title": plain("Approve a high risk?"),
         "text": plain(cut(text, _CONFIRM)),

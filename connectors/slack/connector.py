@@ -7,7 +7,7 @@ channel, name a person, hide a link behind other words or dress itself up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import ip_address
 from typing import Any, ClassVar, Final
@@ -22,7 +22,7 @@ from connectors.slack.payload import interaction, is_certificate_check, private_
 from connectors.slack.signature import verified
 from connectors.slack.socket_mode import Listener
 from connectors.slack.standing import Remembered, objection
-from connectors.slack.text import escaped
+from connectors.slack.text import as_one, cut, escaped, in_bytes
 from soar.sdk import (
     AnsweringChannel,
     Call,
@@ -82,7 +82,7 @@ class UpdateMessage(Params):
     ts: str = Field(min_length=1, max_length=64, examples=["1767225600.000100"])
     """`ts` of the message as post_message gave it."""
     text: str = Field(min_length=1)
-    """The new text."""
+    """The new text. Slack takes 4,000 bytes of it, and it is cut to that."""
 
 
 class Posted(Result):
@@ -123,7 +123,7 @@ class Slack(HttpConnector, AnsweringChannel):
     @action(risk="low", idempotent=True)
     async def update_message(self, params: UpdateMessage, call: Call) -> Posted:
         """Give a message of ours another text."""
-        text, formatted = _shown(params.text), {"mrkdwn": self.settings.formatting}
+        text, formatted = _shown(params.text, in_bytes), {"mrkdwn": self.settings.formatting}
         return await self._update(changes=True, channel=params.channel, ts=params.ts, text=text, **formatted)
 
     # -- how people are asked -----------------------------------------------------------------
@@ -248,5 +248,6 @@ def _place(posted: Posted) -> Place:
     return {"channel": posted.channel, "ts": posted.ts}
 
 
-def _shown(text: str) -> str:
-    return escaped(text if len(text) <= TEXT_LIMIT else f"{text[: TEXT_LIMIT - 1]}…")
+def _shown(text: str, count: Callable[[str], int] = as_one) -> str:
+    """A text in which nothing acts; it is cut before it is escaped."""
+    return escaped(cut(text, TEXT_LIMIT, count))

@@ -19,10 +19,12 @@ _LIMITS: Final = (FIELD - _NAME - 2, 300, 80)
 """How much of a value is shown, tried one after the other."""
 _PACKED: Final = 80
 _HEAD: Final = 400
+_EFFECTS: Final = (80, 30, 0)
+"""How much is said of what an action does where even their list is long."""
 
 
 class Pen:
-    """Cuts texts to measure, and remembers whether it had to."""
+    """Writes texts to measure, and remembers whether it had to cut any."""
 
     def __init__(self) -> None:
         self.shortened = False
@@ -32,6 +34,10 @@ class Pen:
         shown = cut(text, limit)
         self.shortened |= shown != text
         return shown or "-"
+
+    def line(self, value: object, limit: int) -> str:
+        """Any value as one line within that limit."""
+        return self.cut(line(value, limit), limit)
 
     def section(self, text: str, limit: int = SECTION) -> Block:
         return {"type": "section", "text": plain(self.cut(text, limit))}
@@ -63,93 +69,116 @@ def laid_out(items: Sequence[NoticeItem], room: int, blocks: int) -> tuple[list[
     """The actions within `room` and that many blocks, and whether something of them was left out."""
     for limit in _LIMITS:
         pen = Pen()
-        made = [block for number, item in enumerate(items, 1) for block in _item(pen, number, item, limit)]
-        if len(made) <= blocks and size(made) <= room:
+        made = _within(_items(pen, items, limit), room, blocks)
+        if made is not None:
             return made, pen.shortened
     pen = Pen()
-    everything = [text for number, item in enumerate(items, 1) for text in _packed(pen, number, item)]
-    made = _sections(everything)
-    if len(made) <= blocks and size(made) <= room:
+    made = _within(_sections(_lines(pen, items), room), room, blocks)
+    if made is not None:
         return made, pen.shortened
-    return _as_many_as_fit(items, room, blocks), True
+    return _list(items, room, blocks), True
 
 
-def _item(pen: Pen, number: int, item: NoticeItem, limit: int) -> Iterator[Block]:
-    told = [text for _, text in _told(item)]
-    head = "\n".join([_head(number, item), *(pen.cut(text, max(limit, _HEAD)) for text in told)])
-    yield pen.section(head)
-    fields = [plain(f"{pen.cut(name, _NAME)}\n{pen.cut(value, limit)}") for name, value in _values(item)]
-    for start in range(0, len(fields), FIELDS):
-        yield pen.fields(fields[start : start + FIELDS])
-
-
-def _head(number: int, item: NoticeItem) -> str:
-    risk = f" ({line(item.risk)} risk)" if item.risk else ""
-    return f"{number}. {line(item.action)}{risk}"
-
-
-def _told(item: NoticeItem) -> Iterator[tuple[str, str]]:
-    """What there is to say of an action, by what it is."""
-    said = {
-        "effect": ("", item.effect),
-        "where": ("Where: ", item.where),
-        "undo": ("Taken back: ", item.undo),
-        "held": ("Held already: ", item.held),
-        "path": ("Step: ", item.path),
-    }
-    for kind, (lead, text) in said.items():
-        if text:
-            yield kind, f"{lead}{line(text)}"
-
-
-def _values(item: NoticeItem) -> Iterator[tuple[str, str]]:
-    for name, value in item.values.items():
-        yield line(name), line(value)
-    for name, expression in item.open.items():
-        yield line(name), f"known only later: {line(expression)}"
-
-
-def _packed(pen: Pen, number: int, item: NoticeItem) -> Iterator[str]:
-    told = "; ".join(pen.cut(text, _PACKED) for _, text in _told(item))
-    yield f"{pen.cut(_head(number, item), _NAME)}: {told}"
-    for name, value in _values(item):
-        yield f"    {pen.cut(name, _PACKED)}: {pen.cut(value, _PACKED)}"
-
-
-def _sections(texts: Iterable[str]) -> list[Block]:
-    """Lines, as many to a block as it takes."""
-    made: list[list[str]] = [[]]
+def _within(made: Iterable[Block], room: int, blocks: int) -> list[Block] | None:
+    """The blocks when they fit; no more of them are made than that takes to tell."""
+    kept: list[Block] = []
     used = 0
+    for block in made:
+        used += size([block])
+        kept.append(block)
+        if used > room or len(kept) > blocks:
+            return None
+    return kept
+
+
+def _items(pen: Pen, items: Sequence[NoticeItem], limit: int) -> Iterator[Block]:
+    """An action as a section, its values as fields below."""
+    for number, item in enumerate(items, 1):
+        yield pen.section("\n".join([_name(pen, number, item), *_told(pen, item, max(limit, _HEAD))]))
+        fields = [plain(f"{name}\n{value}") for name, value in _values(pen, item, limit)]
+        for start in range(0, len(fields), FIELDS):
+            yield pen.fields(fields[start : start + FIELDS])
+
+
+def _lines(pen: Pen, items: Sequence[NoticeItem]) -> Iterator[str]:
+    """An action as one line, its values as lines below."""
+    for number, item in enumerate(items, 1):
+        yield f"{_name(pen, number, item)}: {'; '.join(_told(pen, item, _PACKED))}"
+        for name, value in _values(pen, item, _PACKED):
+            yield f"    {name}: {value}"
+
+
+def _name(pen: Pen, number: int, item: NoticeItem) -> str:
+    risk = f" ({pen.line(item.risk, _PACKED)} risk)" if item.risk else ""
+    return f"{number}. {pen.line(item.action, _NAME)}{risk}"
+
+
+def _told(pen: Pen, item: NoticeItem, limit: int) -> Iterator[str]:
+    """What there is to say of an action."""
+    said = (
+        ("", item.effect),
+        ("Where: ", item.where),
+        ("Taken back: ", item.undo),
+        ("Held already: ", item.held),
+        ("Step: ", item.path),
+    )
+    for lead, text in said:
+        if text:
+            yield f"{lead}{pen.line(text, limit)}"
+
+
+def _values(pen: Pen, item: NoticeItem, limit: int) -> Iterator[tuple[str, str]]:
+    most = min(limit, _NAME)
+    for name, value in item.values.items():
+        yield pen.line(name, most), pen.line(value, limit)
+    for name, expression in item.open.items():
+        yield pen.line(name, most), pen.cut(f"known only later: {line(expression, limit)}", limit)
+
+
+def _sections(texts: Iterable[str], room: int) -> Iterator[Block]:
+    """Lines, as many to a block as it takes; no more than `room` and one block more."""
+    part: list[str] = []
+    used = total = 0
     for text in texts:
-        if made[-1] and used + weight(text) + 2 > SECTION:
-            made.append([])
-            used = 0
-        made[-1].append(text)
-        used += weight(text) + 2
-    return [{"type": "section", "text": plain("\n".join(part))} for part in made if part]
+        long = weight(text) + 2
+        if part and used + long > SECTION:
+            yield _block(part)
+            part, used = [], 0
+        part.append(text)
+        used, total = used + long, total + long
+        if total > room:
+            break
+    if part:
+        yield _block(part)
 
 
-def _as_many_as_fit(items: Sequence[NoticeItem], room: int, blocks: int) -> list[Block]:
-    """What would be done comes before with which values; how much is missing is said."""
-    heads = [_short_head(number, item) for number, item in enumerate(items, 1)]
-    least = _sections(_counted(heads, 0))
-    for shown in range(len(heads), 0, -max(1, len(heads) // 50)):
-        made = _sections(_counted(heads, shown))
-        if len(made) <= blocks and size(made) <= room:
+def _block(part: Sequence[str]) -> Block:
+    return {"type": "section", "text": plain("\n".join(part))}
+
+
+def _list(items: Sequence[NoticeItem], room: int, blocks: int) -> list[Block]:
+    """What would be done comes before with which values, and every action before what it does."""
+    for limit in _EFFECTS:
+        names = [*(_brief(number, item, limit) for number, item in enumerate(items, 1)), "… their values are left out"]
+        made = _within(_sections(names, room), room, blocks)
+        if made is not None:
             return made
-    return least
+    last = f"… and {len(items):>6} more actions, {len(items)} in all"
+    kept: list[str] = []
+    left = room - weight(last) - size([_block([])]) * (1 + room // SECTION)
+    for name in names:
+        left -= weight(name) + 2
+        if left < 0:
+            break
+        kept.append(name)
+    kept.append(f"… and {len(items) - len(kept)} more actions, {len(items)} in all")
+    return list(_sections(kept, room))
 
 
-def _short_head(number: int, item: NoticeItem) -> str:
-    effect = next((text for kind, text in _told(item) if kind == "effect"), "")
+def _brief(number: int, item: NoticeItem, limit: int) -> str:
+    pen = Pen()
     count = len(item.values) + len(item.open)
-    values = f" ({count} values)" if count else ""
-    return f"{cut(_head(number, item), _PACKED)}{values}: {cut(effect, _PACKED)}"
-
-
-def _counted(heads: Sequence[str], shown: int) -> list[str]:
-    left = len(heads) - shown
-    return [
-        *heads[:shown],
-        f"… and {left} more actions, {len(heads)} in all" if left else "… their values are left out",
-    ]
+    values = f" ({count} value{'s' if count != 1 else ''})" if count else ""
+    effect = f": {pen.line(item.effect, limit)}" if limit else ""
+    risk = f" ({pen.line(item.risk, _PACKED)} risk)" if item.risk else ""
+    return f"{number}. {pen.line(item.action, _PACKED)}{risk}{values}{effect}"

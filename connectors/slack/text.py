@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -28,26 +28,37 @@ _SYLLABLES: Final = range(0xAC00, 0xD7A4)
 _VIRAMA: Final = 9
 
 
-def weight(text: str) -> int:
-    """How long a text is at most, however Slack counts it: escaped, in UTF-16, inside JSON."""
-    if text.isascii() and text.isalnum():
-        return len(text)
-    return sum(map(_weight, text))
-
-
-def _weight(char: str) -> int:
+def at_most(char: str) -> int:
+    """What a character counts at most, however Slack counts it: escaped, in UTF-16, inside JSON."""
     return _WEIGHTS.get(char) or (2 if char > "\uffff" else 1)
 
 
-def cut(text: str, limit: int) -> str:
+def as_one(_: str) -> int:
+    """Each character counts one."""
+    return 1
+
+
+def in_bytes(char: str) -> int:
+    """What a character counts where Slack counts the bytes of what it is sent."""
+    return len(escaped(char).encode("utf-8", "replace"))
+
+
+def weight(text: str) -> int:
+    """How long a text is at most."""
+    if text.isascii() and text.isalnum():
+        return len(text)
+    return sum(map(at_most, text))
+
+
+def cut(text: str, limit: int, count: Callable[[str], int] = at_most) -> str:
     """The text when it is no longer than `limit`, else its beginning and `…`; whole characters only."""
-    total = 0
-    room = 0
+    total = room = 0
+    mark = count("…")
     for at, char in enumerate(text):
-        total += _weight(char)
+        total += count(char)
         if total > limit:
             return f"{text[: _boundary(text, room)]}…"
-        if total < limit:
+        if total <= limit - mark:
             room = at + 1
     return text
 
@@ -89,18 +100,19 @@ def _in_syllable(before: int, after: int) -> bool:
     )
 
 
-def line(value: object) -> str:
+def line(value: object, limit: int | None = None) -> str:
     r"""A value as one line in which everything can be seen: line ends, controls and direction marks as `\n`, `\u202e`.
 
-    Otherwise an alert could show one target and mean another.
+    Otherwise an alert could show one target and mean another. With a `limit`, no more than `cut` to it needs.
     """
     text = value if isinstance(value, str) else json.dumps(_plain(value), ensure_ascii=False, sort_keys=True)
+    text = text if limit is None else text[: limit + _LOOK_BACK]
     return text if text.isascii() and text.isprintable() else "".join(map(_visible, text, f" {text}"))
 
 
-def lines(text: str) -> str:
+def lines(text: str, limit: int | None = None) -> str:
     """As `line`, but lines stay lines."""
-    return "\n".join(map(line, text.splitlines()))
+    return "\n".join(map(line, (text if limit is None else text[: limit + _LOOK_BACK]).splitlines()))
 
 
 def _plain(value: Any) -> Any:
