@@ -28,6 +28,7 @@ from soar.cli import (
     schema,
     secret,
     serve,
+    slack,
     stop,
     test,
     token,
@@ -76,6 +77,7 @@ for _name, _group in {
     "connectors": connectors.group,
     "token": token.group,
     "secret": secret.group,
+    "slack": slack.group,
     "db": db.group,
 }.items():
     tree.add_typer(_group, name=_name)
