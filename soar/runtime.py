@@ -11,6 +11,7 @@ from ipaddress import ip_network
 from typing import Any, Literal, NamedTuple
 
 from soar.approval.destinations import Destinations
+from soar.approval.glass import Glass
 from soar.approval.notices import Notices
 from soar.approval.service import ApprovalService
 from soar.clock import Clock, SystemClock
@@ -77,7 +78,14 @@ def policy_of(settings: Settings, connections: ConnectionSet) -> Policy:
     Raises:
         ConfigError: it does not hold.
     """
-    return Policy(load_rules(settings, OwnAddresses.of(settings, connections.hosts()), connections.specs()))
+    own = OwnAddresses.of(settings, connections.hosts())
+    return Policy(load_rules(settings, own, connections.specs(), channel_names(connections)))
+
+
+def channel_names(connections: ConnectionSet) -> frozenset[str]:
+    """What may stand before the colon of a channel: the connections that carry messages, and their kinds."""
+    made = connections.channels()
+    return frozenset({*made, *(channel.prefix for channel in made.values())})
 
 
 @dataclass(frozen=True)
@@ -121,9 +129,15 @@ class Definitions:
 
     def staff(self) -> Staff:
         """The people, and for which actions policy takes their silence for a yes."""
-        made = self.connections.channels()
-        channels = {*made, *(channel.prefix for channel in made.values())}
-        return Staff.of(self.settings, self.policy.rules.file.approve_on_timeout or (), channels)
+        silence = self.policy.rules.file.approve_on_timeout or ()
+        return Staff.of(self.settings, silence, channel_names(self.connections))
+
+    def glass(self) -> Glass:
+        """Who may approve alone, and who is told of it."""
+        settings = self.settings
+        return Glass.of(
+            self.policy, Destinations(self.connections, settings.people, settings.groups), settings.public_url
+        )
 
     def sound_catalog(self) -> Catalog:
         """The playbooks of the configured folder, when nothing is wrong with them.

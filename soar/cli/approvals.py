@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from soar.approval import Word, decide, described
+from soar.approval.glass import CLOSED
 from soar.cli.failure import UsageFault
 from soar.cli.output import Column, block, emit, fields, heading, note, say, table
 from soar.cli.shared import Config, Cursor, Json, Limit, database, find, person, run
@@ -15,6 +16,7 @@ from soar.clock import SystemClock
 from soar.model.approval import Approval, Decision
 from soar.model.message import Message
 from soar.playbook import Staff
+from soar.runtime import Definitions
 from soar.store import Page, Store
 from soar.web import views
 
@@ -82,7 +84,8 @@ def show(approval: Which, config: Config = None, json: Json = False) -> None:
             say("  known only later:")
             block(item["open"])
     for vote in one.votes:
-        say(f"{vote.person}: {vote.decision} by {vote.channel}, {moment(vote.at)}  {vote.reason}")
+        alone = ", glass broken" if vote.evidence.get("break_glass") else ""
+        say(f"{vote.person}: {vote.decision} by {vote.channel}{alone}, {moment(vote.at)}  {vote.reason}")
     for message in told_to:
         if message.kind == "request":
             say(f"{message.destination}: {message.state}  {message.error or ''}".rstrip())
@@ -91,11 +94,14 @@ def show(approval: Which, config: Config = None, json: Json = False) -> None:
 def approve(
     approval: Which,
     reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the history.")] = "",
+    break_glass: Annotated[
+        bool, typer.Option("--break-glass", help="At once and alone, if policy lets you; it is told and reviewed.")
+    ] = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Say yes, as the person of your token (SOAR_TOKEN, or asked for)."""
-    _decide(approval, "approve", reason, config, json)
+    _decide(approval, "approve", reason, config, json, break_glass=break_glass)
 
 
 def deny(
@@ -108,13 +114,16 @@ def deny(
     _decide(approval, "deny", reason, config, json)
 
 
-def _decide(approval: str, decision: Decision, reason: str, config: Config, json: bool) -> None:
+def _decide(
+    approval: str, decision: Decision, reason: str, config: Config, json: bool, *, break_glass: bool = False
+) -> None:
     async def work() -> Approval:
         async with database(config) as (settings, store):
             who = await person(store, settings)
             one = await _find(store, approval)
-            word = Word(who, decision, "cli", reason)
-            return await decide(store, Staff.of(settings), one.id, word, SystemClock().now())
+            word = Word(who, decision, "cli", reason, break_glass=break_glass)
+            glass = Definitions.read(settings).glass() if break_glass else CLOSED
+            return await decide(store, Staff.of(settings), one.id, word, SystemClock().now(), glass)
 
     one = run(work())
     if json:

@@ -92,6 +92,14 @@ def _parts(file: PolicyFile) -> Iterator[tuple[str, Lines]]:
             ("approve_on_timeout", f"silence may be a yes to: {', '.join(file.approve_on_timeout or ()) or 'nothing'}"),
         ],
     )
+    glass = file.break_glass
+    yield (
+        "break glass: approve at once and alone",
+        [
+            ("break_glass.roles", f"may: {', '.join(f'role {role}' for role in glass.roles or ()) or 'nobody'}"),
+            ("break_glass.notify", f"told at: {', '.join(glass.notify or ()) or 'no channel'}"),
+        ],
+    )
 
 
 def _rules(file: PolicyFile) -> Iterator[tuple[str, str]]:

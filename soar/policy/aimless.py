@@ -1,4 +1,4 @@
-"""Patterns of the operator's file that no action fits: a misspelt one would guard nothing, and nobody would know."""
+"""What an operator's file names in vain: a misspelt pattern would guard nothing, a misspelt channel tell nobody."""
 
 from __future__ import annotations
 
@@ -25,6 +25,32 @@ def aimless(read: Read, specs: Mapping[str, ActionSpec]) -> Iterator[Problem]:
         remedy = near(pattern, changing) or f"what changes something: {', '.join(changing[:12]) or 'nothing'}"
         message = f"policy: '{pattern}' guards nothing: {what}"
         yield Problem(where, message, remedy, read.document.line(where), severity="warning")
+
+
+def unheard(read: Read, channels: Collection[str] | None) -> Iterator[Problem]:
+    """A warning for each channel that nothing carries, and for a glass that is broken without anybody hearing it.
+
+    `channels`: what may stand before the colon; None when nobody knows.
+    """
+    for place, name in _channels(read.said):
+        prefix, colon, _ = name.partition(":")
+        if channels is None or not colon or prefix in channels:
+            continue
+        where = read.document.place(place)
+        remedy = near(prefix, channels) or f"soar.yaml has {', '.join(sorted(channels)) or 'no channel'}"
+        message = f"policy: nothing carries the channel '{name}': no connection is called, or of the kind, '{prefix}'"
+        yield Problem(where, message, remedy, read.document.line(where), severity="warning")
+    if read.said.break_glass.roles and not read.said.break_glass.notify:
+        where = read.document.place(("break_glass", "roles"))
+        message = "policy: the glass may be broken, and nobody is told of it"
+        yield Problem(
+            where, message, "name channels in break_glass.notify", read.document.line(where), severity="warning"
+        )
+
+
+def _channels(said: PolicyFile) -> Iterator[tuple[Place, str]]:
+    for part, names in (("approval", said.approval.notify), ("break_glass", said.break_glass.notify)):
+        yield from (((part, "notify", at), name) for at, name in enumerate(names or ()))
 
 
 def _fits(pattern: str, names: Collection[str]) -> bool:

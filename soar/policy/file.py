@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -14,6 +14,7 @@ from soar.model.policy import Verdict
 from soar.model.severity import Severity
 from soar.policy.networks import networks_of
 
+T = TypeVar("T")
 CLASSES: Final[tuple[str, ...]] = ("containing", "guarded", "notifying", "changing")
 """Words for actions: with a way back; that or risky; neither; all that change something."""
 _PATTERN: Final = re.compile(r"[A-Za-z0-9_*?-]+\.[A-Za-z0-9_*?]+")
@@ -53,6 +54,13 @@ def _address(text: str) -> str:
 def _name(text: str) -> str:
     if not text.strip() or not text.strip("*? "):
         raise ValueError(f"'{text}' would protect everybody, so that nothing could ever be contained; name them")
+    return text
+
+
+def _channel(text: str) -> str:
+    prefix, _, address = text.partition(":")
+    if not prefix.strip() or not address.strip():
+        raise ValueError(f"'{text}' names no channel; write for example 'slack:#security' or 'email:soc@example.com'")
     return text
 
 
@@ -204,6 +212,15 @@ class Asking(Strict):
     """Channels such as `slack:#soc-approvals`."""
 
 
+class BreakGlass(Strict):
+    """Who may approve at once and alone, whatever a request asks for, and who is told of it."""
+
+    roles: tuple[str, ...] | None = None
+    """Roles of `soar.yaml`; nobody else may, and out of the box nobody may."""
+    notify: tuple[Annotated[str, AfterValidator(_channel)], ...] | None = None
+    """Channels such as `slack:#security`."""
+
+
 GroupName = Annotated[str, Field(pattern=_GROUP)]
 
 
@@ -218,6 +235,7 @@ class PolicyFile(Strict):
     approval: Asking = Asking()
     approve_on_timeout: Patterns | None = None
     """Actions whose playbook may say `on_timeout: approve`."""
+    break_glass: BreakGlass = BreakGlass()
 
     def over(self, below: PolicyFile) -> PolicyFile:
         """This file laid over another: what it leaves out holds as the other says, `null` takes an entry away."""
@@ -230,13 +248,22 @@ class PolicyFile(Strict):
             approval=Asking(
                 approvers=self.approval.approvers or below.approval.approvers,
                 timeout=self.approval.timeout or below.approval.timeout,
-                notify=below.approval.notify if self.approval.notify is None else self.approval.notify,
+                notify=_said(self.approval.notify, below.approval.notify),
             ),
-            approve_on_timeout=below.approve_on_timeout if self.approve_on_timeout is None else self.approve_on_timeout,
+            approve_on_timeout=_said(self.approve_on_timeout, below.approve_on_timeout),
+            break_glass=BreakGlass(
+                roles=_said(self.break_glass.roles, below.break_glass.roles),
+                notify=_said(self.break_glass.notify, below.break_glass.notify),
+            ),
         )
 
 
 RISKS: Final[tuple[Risk, ...]] = ("low", "medium", "high")
+
+
+def _said(over: T | None, below: T | None) -> T | None:
+    """An empty list is said, and takes what stands below away."""
+    return below if over is None else over
 
 
 def _laid(over: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:

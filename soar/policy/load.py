@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +16,7 @@ from soar.expression import near
 from soar.model.action import ActionSpec
 from soar.model.approval import Approvers
 from soar.playbook import Staff
-from soar.policy.aimless import aimless
+from soar.policy.aimless import aimless, unheard
 from soar.policy.file import ApproverSettings, PolicyFile
 from soar.policy.origin import Read, origins
 from soar.policy.own import OwnAddresses
@@ -24,6 +24,13 @@ from soar.policy.protected import NAME_KINDS, Entry, NameKind, Protection
 
 MAX_BYTES: Final = 4 << 20
 SHIPPED: Final = "the shipped policy"
+_PEOPLE: Final = (
+    (("approval", "approvers", "groups"), "group"),
+    (("approval", "approvers", "roles"), "role"),
+    (("approval", "approvers", "users"), "person"),
+    (("break_glass", "roles"), "role"),
+)
+"""Where names of people stand, and what they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +47,15 @@ class Rules:
     """Where each part stands, by its dotted name."""
 
 
-def load_rules(settings: Settings, own: OwnAddresses, specs: Mapping[str, ActionSpec] | None = None) -> Rules:
+def load_rules(
+    settings: Settings,
+    own: OwnAddresses,
+    specs: Mapping[str, ActionSpec] | None = None,
+    channels: Collection[str] | None = None,
+) -> Rules:
     """The policy in force; with the `specs` of all actions, patterns that fit none are told.
+
+    `channels`: what may stand before the colon of a channel; then those that nothing carries are told too.
 
     Raises:
         ConfigError: the operator's file cannot be read, or does not hold; every problem is listed with its place.
@@ -51,6 +65,8 @@ def load_rules(settings: Settings, own: OwnAddresses, specs: Mapping[str, Action
     warnings = [*_unanswered((operators or shipped).said, shipped.said, staff, settings.place())]
     if operators is not None and specs is not None:
         warnings += aimless(operators, specs)
+    if operators is not None:
+        warnings += unheard(operators, channels)
     return _rules(shipped, operators, own, warnings)
 
 
@@ -120,18 +136,18 @@ def _entries(said: PolicyFile, shipped: Read, operators: Read | None) -> Iterato
 
 def _unknown_people(document: Document, content: Mapping[str, Any], staff: Staff) -> Iterator[Problem]:
     """Looked for in the bare content, so that they are told together with what else is wrong."""
-    asking = content.get("approval")
-    approvers = asking.get("approvers") if isinstance(asking, dict) else None
-    for kind, key in (("group", "groups"), ("role", "roles"), ("person", "users")):
-        names = approvers.get(key) if isinstance(approvers, dict) else None
+    for place, kind in _PEOPLE:
+        names: Any = content
+        for key in place:
+            names = names.get(key) if isinstance(names, dict) else None
         known = staff.known(kind)
         for at, name in enumerate(names if isinstance(names, list) else ()):
             if not isinstance(name, str) or name in known:
                 continue
-            place = document.place(("approval", "approvers", key, at))
+            where = document.place((*place, at))
             remedy = near(name, known) or f"soar.yaml has {', '.join(sorted(known)[:12]) or 'none'}; add it there"
             said = f"nobody has the role '{name}'" if kind == "role" else f"there is no {kind} '{name}'"
-            yield Problem(place, f"approval.approvers: {said}", remedy, document.line(place))
+            yield Problem(where, f"{'.'.join(place[:2])}: {said}", remedy, document.line(where))
 
 
 def _unanswered(said: PolicyFile, below: PolicyFile, staff: Staff, where: Location) -> Iterator[Problem]:

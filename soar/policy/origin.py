@@ -40,8 +40,7 @@ def _parts(said: PolicyFile) -> Iterator[Place]:
         yield from (("risk", risk, key) for key in ("reversible", "irreversible") if getattr(row, key) is not None)
     for key in ("protected", "minimum", "budgets"):
         yield from ((key, name) for name, one in getattr(said, key).items() if one is not None)
-    for key in ("approvers", "timeout", "notify"):
-        if getattr(said.approval, key) is not None:
-            yield ("approval", key)
+    for part, keys in (("approval", ("approvers", "timeout", "notify")), ("break_glass", ("roles", "notify"))):
+        yield from ((part, key) for key in keys if getattr(getattr(said, part), key) is not None)
     if said.approve_on_timeout is not None:
         yield ("approve_on_timeout",)

@@ -39,15 +39,17 @@ class Approvals:
 
     async def page(
         self,
-        state: ApprovalState | Literal["open"] | None = None,
+        state: ApprovalState | Literal["open", "settled"] | None = None,
         execution_id: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Approval]:
-        """Newest first, with their votes; `open` are those that can still be decided."""
+        """Newest first, with their votes; `open` are those that can still be decided, `settled` the others."""
         listing = Listing("approvals", _COLUMNS, "asked_at")
         if state == "open":
             listing.where(_OPEN)
+        elif state == "settled":
+            listing.where(f"NOT ({_OPEN})")
         else:
             listing.equal("state", state, steers=execution_id is None)
         listing.equal("execution_id", execution_id)
@@ -124,25 +126,55 @@ def withdraw(connection: sqlite3.Connection, withdrawals: Sequence[Withdraw]) ->
 
 
 def _vote(connection: sqlite3.Connection, approval_id: str, vote: Vote, now: Millis) -> Approval:
+    found = _open(connection, approval_id)
+    earlier = _earlier(found, vote.person)
+    if earlier is not None:
+        raise Conflict(f"approval {approval_id}: {vote.person} has said {earlier.decision!r} already, and that stands")
+    _count(connection, found, vote, now)
+    yeses = 1 + sum(one.decision == "approve" for one in found.votes)
+    told = (f"person:{vote.person}", vote.reason, now)
+    if vote.decision == "deny":
+        _settle(connection, approval_id, "denied", told)
+    elif yeses >= found.approvers.required:
+        _settle(connection, approval_id, "approved", told)
+    return read(connection, approval_id)
+
+
+def settle_alone(connection: sqlite3.Connection, approval_id: str, vote: Vote, now: Millis) -> Approval:
+    """Approve by one person's word, whatever the quorum; inside the unit that puts it up for review.
+
+    Who has said yes before has said it, and their first word stands as it was.
+
+    Raises:
+        NotFound: there is none of that id.
+        Conflict: it is settled already.
+    """
+    found = _open(connection, approval_id)
+    if _earlier(found, vote.person) is None:
+        _count(connection, found, vote, now)
+    _settle(connection, approval_id, "approved", (f"person:{vote.person}", vote.reason, now))
+    return read(connection, approval_id)
+
+
+def _open(connection: sqlite3.Connection, approval_id: str) -> Approval:
     found = read(connection, approval_id)
     if found.state not in OPEN_APPROVALS:
         raise Conflict(f"approval {approval_id}: it is {found.state} already, by {found.settled_by}")
-    earlier = next((one for one in found.votes if one.person == vote.person), None)
-    if earlier is not None:
-        raise Conflict(f"approval {approval_id}: {vote.person} has said {earlier.decision!r} already, and that stands")
+    return found
+
+
+def _earlier(found: Approval, person: str) -> Vote | None:
+    return next((one for one in found.votes if one.person == person), None)
+
+
+def _count(connection: sqlite3.Connection, found: Approval, vote: Vote, now: Millis) -> None:
     evidence = dumps(vote.evidence) if vote.evidence else None
-    row = (approval_id, whole(vote.person), vote.decision, vote.at, vote.channel, whole(vote.reason), evidence)
+    row = (found.id, whole(vote.person), vote.decision, vote.at, vote.channel, whole(vote.reason), evidence)
     rows.insert(connection, "votes", ("approval_id", *_VOTE), [row])
-    by = f"person:{vote.person}"
     told = {**_about(found), "channel": vote.channel, "reason": vote.reason}
-    audit.write(connection, [Audit(by, f"approval.vote.{vote.decision}", f"approval:{approval_id}", now, told)])
-    yeses = 1 + sum(one.decision == "approve" for one in found.votes)
-    _outdated(connection, approval_id)
-    if vote.decision == "deny":
-        _settle(connection, approval_id, "denied", (by, vote.reason, now))
-    elif yeses >= found.approvers.required:
-        _settle(connection, approval_id, "approved", (by, vote.reason, now))
-    return read(connection, approval_id)
+    by = f"person:{vote.person}"
+    audit.write(connection, [Audit(by, f"approval.vote.{vote.decision}", f"approval:{found.id}", now, told)])
+    _outdated(connection, found.id)
 
 
 def _advance(connection: sqlite3.Connection, due: Sequence[str], now: Millis) -> list[Approval]:

@@ -22,6 +22,7 @@ from soar.web.api import (
     executions,
     playbooks,
     questions,
+    reviews,
     switches,
 )
 from soar.web.api.parameters import only_known
@@ -70,6 +71,7 @@ def _api() -> APIRouter:
         alerts,
         executions,
         approvals,
+        reviews,
         containments,
         questions,
         playbooks,

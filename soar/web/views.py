@@ -13,6 +13,7 @@ from soar.model.containment import Containment, Hold
 from soar.model.execution import Execution, Question, StepExecution
 from soar.model.message import Message
 from soar.model.playbook import Playbook
+from soar.model.review import Review
 from soar.model.severity import SEVERITIES
 from soar.model.switch import Switch
 from soar.store import AlertSummary, AuditEntry, BudgetView, StoredAlert
@@ -253,6 +254,25 @@ def _vote(vote: Vote) -> dict[str, Any]:
         "at": rfc3339(vote.at),
         "channel": vote.channel,
         "reason": vote.reason,
+        "break_glass": bool(vote.evidence.get("break_glass")),
+    }
+
+
+def review(one: Review) -> dict[str, Any]:
+    """What one person approved alone, and what another one found."""
+    return {
+        "id": one.id,
+        "status": one.state,
+        "approval_id": one.approval_id,
+        "execution_id": one.execution_id,
+        "playbook_id": one.playbook_id,
+        "message": one.message,
+        "by": one.by,
+        "reason": one.reason,
+        "opened_at": rfc3339(one.opened_at),
+        "closed_by": one.closed_by,
+        "closed_at": rfc3339(one.closed_at),
+        "finding": one.finding,
     }
 
 

@@ -21,12 +21,13 @@ PERSONAL: Final = "requests are answered by people: use a token of your own (`so
 
 
 class Decided(BaseModel):
-    """A person's word; a denial needs a reason."""
+    """A person's word; a denial needs a reason, and so does a broken glass."""
 
     model_config = ConfigDict(extra="forbid")
 
     decision: Literal["approve", "deny"]
     reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)] = ""
+    break_glass: bool = False
 
 
 @router.get("", summary="Requests, newest first; the open ones unless asked otherwise")
@@ -50,11 +51,14 @@ async def approval(runtime: Served, approval_id: str) -> Response:
 
 @router.post("/{approval_id}/decisions", summary="Answer a request, as the person of the token")
 async def decision(runtime: Served, asker: Asker, approval_id: str, given: Decided) -> Response:
-    """One no settles it, and so do as many yeses as it needs; 409 tells who was faster, 403 why you may not."""
+    """One no settles it, and so do as many yeses as it needs; 409 tells who was faster, 403 why you may not.
+
+    `break_glass` approves at once and alone, where the policy lets the person; it is told, and put up for review.
+    """
     if asker.kind != "person":
         raise NotAllowed(PERSONAL)
-    word = Word(asker.name, given.decision, "api", given.reason)
-    staff = Staff.of(runtime.settings)
-    decided = await decide(runtime.store, staff, approval_id, word, runtime.clock.now())
+    word = Word(asker.name, given.decision, "api", given.reason, break_glass=given.break_glass)
+    staff, glass = Staff.of(runtime.settings), runtime.definitions.glass()
+    decided = await decide(runtime.store, staff, approval_id, word, runtime.clock.now(), glass)
     await runtime.engine.look()
     return answer(views.approval(decided))

@@ -40,7 +40,7 @@ def test_every_key_is_on_the_page(key: str) -> None:
 
 
 def test_there_is_an_example_for_every_part() -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
     for part in PolicyFile.model_fields:
         assert any(re.search(rf"^{part}:", example, re.MULTILINE) for example in EXAMPLES), part
 
@@ -49,6 +49,6 @@ def test_there_is_an_example_for_every_part() -> None:
 def test_the_examples_hold(tmp_path: Path, example: str) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text(example)
-    people = {name: PersonSettings(roles=("analyst",)) for name in ("ana", "ben")}
+    people = {name: PersonSettings(roles=("analyst", "incident-commander")) for name in ("ana", "ben")}
     rules = load_rules(Settings(people=people, groups={"soc-leads": ("ana", "ben")}, policy=path), OWN)
     assert rules.warnings == ()
