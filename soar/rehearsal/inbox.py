@@ -96,7 +96,7 @@ class SlackInbox(PythonPart):
         return list(self._read("views"))
 
     def sockets(self) -> dict[str, Any]:
-        """`open` connections now, `hellos` in all, and the envelope ids that were `acked`."""
+        """`open` connections now, `hellos` in all, how many `stood` at each, and the envelope ids that were `acked`."""
         return dict(self._read("sockets"))
 
     def click(

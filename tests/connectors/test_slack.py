@@ -126,6 +126,19 @@ async def test_a_long_text_is_cut_before_it_is_escaped(connections: ConnectionSe
     assert last(inbox)["text"] == "&lt;" * (TEXT_LIMIT - 1) + "…"
 
 
+@pytest.mark.parametrize("letter", ["x", "<", "語", "👩‍💻"])
+async def test_what_a_message_is_changed_to_is_cut_to_the_bytes_that_slack_takes(
+    connections: ConnectionSet, inbox: SlackInbox, letter: str
+) -> None:
+    """The double refuses more than 4,000 of them."""
+    message = await posted(connections, "before")
+    changed = await connections.perform(call("subject.update_message", update(message, letter * 5_000)))
+    assert changed.kind == "done", changed.message
+    shown = html.unescape(last(inbox)["text"])
+    assert shown == letter * ((len(shown) - 1) // len(letter)) + "…"
+    assert len(last(inbox)["text"].encode()) > 3_900
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "said"),
     [

@@ -236,6 +236,13 @@ def test_many_actions_are_all_named_before_their_values_are() -> None:
         is_sound(made, pressed=True)
         shown = texts(content(made))
         assert all(f"gateway.block_{number} " in shown for number in range(count))
+    for count in range(40, 70):
+        bare = tuple(
+            NoticeItem(path="", action=f"a.b{number}", where="", effect="", undo="", risk="") for number in range(count)
+        )
+        made = message(notice(items=bare, link=None), buttons=True)
+        is_sound(made, pressed=True)
+        assert all(f"{number + 1}. a.b{number}" in texts(content(made)) for number in range(count))
     made = message(notice(items=tuple(item(action=f"gateway.block_{number}") for number in range(2_000))), buttons=True)
     is_sound(made, pressed=True)
     assert re.search(r"… and 1\d\d\d more actions, 2000 in all", texts(content(made)))

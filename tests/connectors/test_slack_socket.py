@@ -154,6 +154,7 @@ async def test_an_announced_end_is_answered_with_a_new_connection_first(inbox: S
         hellos = inbox.sockets()["hellos"]
         await asyncio.wait_for(asyncio.to_thread(inbox.disconnect, reason), 8)
         assert inbox.sockets()["hellos"] == hellos + 1
+        assert inbox.sockets()["stood"][-1] == 2
         await until(lambda: inbox.sockets()["open"] == 1)
         [delivery] = await press(inbox, made)
         await until(lambda: bool(ear.heard))
@@ -166,7 +167,8 @@ async def test_a_cut_is_followed_by_a_new_connection(inbox: SlackInbox) -> None:
         for _ in range(3):
             hellos = inbox.sockets()["hellos"]
             inbox.cut()
-            await until(lambda hellos=hellos: inbox.sockets()["hellos"] > hellos)  # type: ignore[misc]
+            # The SDK alone would look after it every five seconds.
+            await asyncio.wait_for(until(lambda hellos=hellos: inbox.sockets()["hellos"] > hellos), 4)  # type: ignore[misc]
         [delivery] = await press(inbox, made)
         await until(lambda: bool(ear.heard))
     assert delivery.status == 200

@@ -79,7 +79,12 @@ class Inbox:
         """What people would see, and what is known of the sockets."""
         views = [{"user": one.user["id"], "view": one.view} for one in self.workspace.views.values()]
         seen = {"messages": self.workspace.messages, "ephemerals": self.workspace.ephemerals, "views": views}
-        sockets = {"open": self.sockets.count, "hellos": self.sockets.hellos, "acked": list(self.sockets.acked)}
+        sockets = {
+            "open": self.sockets.count,
+            "hellos": len(self.sockets.hellos),
+            "stood": self.sockets.hellos,
+            "acked": list(self.sockets.acked),
+        }
         return web.json_response({**seen, "sockets": sockets})
 
     async def click(self, request: web.Request) -> web.Response:

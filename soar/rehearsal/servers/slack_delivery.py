@@ -36,7 +36,8 @@ class Sockets:
         self._open: dict[web.WebSocketResponse, web.Request] = {}
         self._arrived = asyncio.Event()
         self._acks: dict[str, asyncio.Future[float]] = {}
-        self.hellos = 0
+        self.hellos: list[int] = []
+        """How many connections stood at each hello."""
         self.acked: deque[str] = deque(maxlen=1_000)
         self.address = ""
 
@@ -59,7 +60,7 @@ class Sockets:
         await socket.prepare(request)
         self._open[socket] = request
         await socket.send_json(self._hello())
-        self.hellos += 1
+        self.hellos.append(self.count)
         self._arrived.set()
         try:
             async for message in socket:
