@@ -221,6 +221,13 @@ class ContainmentSettings(Strict):
     """How long before its end the event `containment.expiring` is told."""
 
 
+class SignInSettings(Strict):
+    """How people sign in to the pages."""
+
+    session: Annotated[Seconds, Field(ge=60, le=86_400)] = 3600.0
+    """How long a sign-in lasts."""
+
+
 class PersonSettings(Strict):
     """A person, with what they may do and where they are reached."""
 
@@ -250,6 +257,7 @@ class Settings(Strict):
     execution: ExecutionSettings = ExecutionSettings()
     containment: ContainmentSettings = ContainmentSettings()
     people: dict[str, PersonSettings] = Field(default_factory=dict)
+    sign_in: SignInSettings = SignInSettings()
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     policy: Path | None = None
     """The policy file, laid over the shipped one; see docs/policy.md."""

@@ -23,6 +23,7 @@ from soar.store.budgets import BudgetView
 from soar.store.lock import engine_lock, serving_process
 from soar.store.pages import AlertFilter, ContainmentFilter, ExecutionFilter, Page
 from soar.store.schema import upgrade
+from soar.store.sessions import Session
 from soar.store.store import Store
 from soar.store.tokens import Token
 from soar.store.versions import KeptCatalog
@@ -38,6 +39,7 @@ __all__ = [
     "ExecutionFilter",
     "KeptCatalog",
     "Page",
+    "Session",
     "Store",
     "StoredAlert",
     "Token",

@@ -24,6 +24,7 @@ from soar.store.questions import Questions
 from soar.store.reader import Reader
 from soar.store.repeats import Repeats
 from soar.store.reviews import Reviews
+from soar.store.sessions import Sessions
 from soar.store.suspects import Suspects
 from soar.store.switches import Switches
 from soar.store.tokens import Tokens
@@ -54,6 +55,7 @@ class Store:
         self.approvals = Approvals(self._writer, self._reader)
         self.messages = Messages(self._writer, self._reader)
         self.reviews = Reviews(self._writer, self._reader)
+        self.sessions = Sessions(self._writer, self._reader)
         self.events = Events(self._writer, self._reader)
         self.artefacts = Artefacts(self._writer, self._reader)
         self.switches = Switches(self._writer, self._reader)

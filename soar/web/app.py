@@ -27,6 +27,7 @@ from soar.web.api import (
 )
 from soar.web.api.parameters import only_known
 from soar.web.bodies import LimitBodies
+from soar.web.pages import router as pages
 
 API: Final = "/api/v1"
 
@@ -58,6 +59,7 @@ def create_app(runtime: Runtime, *, manage: bool = False) -> FastAPI:
     app.include_router(health.router)
     app.include_router(interactions.router)
     app.include_router(_api())
+    app.include_router(pages)
     app.add_middleware(LimitBodies, limit=runtime.settings.limits.body_bytes)
     app.add_middleware(RequireToken, tokens=runtime.store.tokens, people=runtime.settings.people)
     problems.install(app)

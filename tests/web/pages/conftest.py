@@ -1,0 +1,34 @@
+"""One server with people, and browsers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from soar.clock import SystemClock
+from tests.web.pages.browsing import PEOPLE, PLAYBOOKS, signed_in
+from tests.web.serving import Served, served
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("pages"), more=PEOPLE, playbooks=PLAYBOOKS) as one:
+        for name in ("ana", "ben", "cleo", "dora"):
+            digest = hashlib.sha256(f"token-of-{name}".encode()).hexdigest()
+            one.run(one.runtime.store.tokens.create(name, "person", digest, SystemClock().now(), person=name))
+        yield one
+
+
+@pytest.fixture
+def browser(server: Served) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.base, follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def ben(server: Served) -> Iterator[httpx.Client]:
+    with signed_in(server, "ben") as client:
+        yield client

@@ -1,0 +1,106 @@
+"""Looking decides nothing, shows everything, and runs nothing of an alert's text (D01)."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import httpx
+import pytest
+
+from tests.web.pages.browsing import HOSTILE, addresses, answer, asked, signed_in, standing, token_in
+from tests.web.serving import Served, until
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_d01_opening_any_address_decides_nothing(server: Served, ben: httpx.Client, method: str) -> None:
+    approval = asked(server)
+    page = ben.get(f"/approvals/{approval}")
+    query = {"decision": "approve", "form_token": token_in(page), "reason": "preview"}
+    for path in (f"/approvals/{approval}", f"/approvals/{approval}/decision", "/approvals", f"/approvals/{approval}/"):
+        reply = ben.request(method, path, params=query)
+        assert reply.status_code in (200, 404, 405), path
+    found = standing(server, approval)
+    assert (found["status"], found["votes"]) == ("asking", [])
+    assert answer(ben, approval).status_code == 303, "its token was not spent by looking"
+
+
+def test_the_page_shows_what_would_be_done_and_what_is_held_already(server: Served, ben: httpx.Client) -> None:
+    address = next(addresses)
+    first = asked(server, src_ip=address)
+    assert answer(ben, first).status_code == 303
+    until(lambda: server.get("/containments", target=address)["items"] or None, "the block")
+    page = ben.get(f"/approvals/{asked(server, src_ip=address)}").text
+    for text in (
+        f"Block {address}?",
+        "door.block_ip",
+        "door (door)",
+        "lifts itself after 1d",
+        "Held already",
+        "held since",
+    ):
+        assert text in page
+    assert "group leads" in page
+    assert re.search(r"SHA-256 [0-9a-f]{64}", page)
+    assert re.search(r"Until</dt><dd>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", page)
+
+
+def test_alert_text_stays_text(server: Served, ben: httpx.Client) -> None:
+    page = ben.get(f"/approvals/{asked(server, title=HOSTILE)}")
+    assert html.escape(HOSTILE, quote=False).split(" ")[0] in page.text
+    assert "<script" not in page.text
+    assert "<img" not in page.text
+    assert "{{ 7 * 7 }}" in page.text
+    assert "<script" not in ben.get("/approvals?view=waiting").text
+
+
+def test_pages_allow_no_scripts_no_frames_and_no_caching(server: Served, ben: httpx.Client) -> None:
+    for path in ("/sign-in", "/approvals", f"/approvals/{asked(server)}", "/approvals/none"):
+        headers = ben.get(path).headers
+        policy = headers["content-security-policy"]
+        for rule in ("default-src 'none'", "style-src 'self'", "form-action 'self'", "frame-ancestors 'none'"):
+            assert rule in policy
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_the_inbox_tells_mine_from_all_and_from_what_was_decided(server: Served, ben: httpx.Client) -> None:
+    two, other = asked(server, "two"), asked(server)
+    assert answer(ben, two).status_code == 303
+    with signed_in(server, "ana") as ana:
+        nothing = ana.get("/approvals")
+    assert "Nothing waits for you" in nothing.text
+    mine, waiting = ben.get("/approvals").text, ben.get("/approvals?view=waiting").text
+    assert (other in mine, two in mine) == (True, False), "what I have answered waits for others"
+    assert two in waiting
+    assert answer(ben, other, "deny", reason="ours").status_code == 303
+    decided = ben.get("/approvals?view=decided").text
+    assert other in decided
+    assert "denied" in decided
+    assert "by ben" in decided
+    assert two not in decided
+
+
+def test_the_inbox_is_paged(server: Served, ben: httpx.Client) -> None:
+    made = {asked(server) for _ in range(27)}
+    seen: set[str] = set()
+    page = ben.get("/approvals?view=waiting")
+    while True:
+        seen |= set(re.findall(r'href="/approvals/([0-9a-z]{26})"', page.text))
+        older = re.search(r'rel="next" href="([^"]+)"', page.text)
+        if older is None:
+            break
+        page = ben.get(html.unescape(older[1]))
+    assert made <= seen
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/approvals/none", 404), ("/approvals?view=all", 400), ("/approvals?view=waiting&cursor=x", 400)],
+)
+def test_what_is_not_there_is_a_page_that_says_so(ben: httpx.Client, path: str, status: int) -> None:
+    page = ben.get(path)
+    assert page.status_code == status
+    assert page.headers["content-type"].startswith("text/html")
+    assert "Traceback" not in page.text
