@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from starlette.responses import RedirectResponse, Response
 
@@ -14,9 +15,16 @@ from soar.web.pages.forms import form_token, spent
 from soar.web.pages.render import render
 from soar.web.pages.visitor import Visitor
 
+_DECISIONS: Final[Mapping[str, tuple[Decision, str]]] = {
+    "approve": ("approve", "An approval"),
+    "deny": ("deny", "A denial"),
+    "break_glass": ("approve", "Breaking the glass"),
+}
+"""What a form may say: the word it is, and what people call it."""
+
 
 async def page(
-    runtime: Runtime, visitor: Visitor, approval_id: str, *, status: int = 200, notice: str = "", reason: str = ""
+    runtime: Runtime, visitor: Visitor, approval_id: str, *, status: int = 200, notice: str = ""
 ) -> Response:
     """The request as it stands now.
 
@@ -26,6 +34,8 @@ async def page(
     approval = await runtime.store.approvals.get(approval_id)
     shown = await runtime.approvals.notices.of(approval)
     why_not = _why_not(runtime, approval, visitor.person)
+    alone = approval.open and runtime.definitions.glass().refusal(visitor.person, runtime.definitions.staff()) is None
+    token = form_token(visitor.cookie, _about(approval), runtime.clock.now())
     return render(
         "request",
         status,
@@ -35,8 +45,9 @@ async def page(
         shown=shown,
         told=[one for one in await runtime.store.messages.of(approval_id) if one.kind == "request"],
         why_not=why_not,
-        reason=reason,
-        form_token=None if why_not else form_token(visitor.cookie, _about(approval), runtime.clock.now()),
+        may_answer=why_not is None,
+        may_break_glass=alone,
+        form_token=token if why_not is None or alone else None,
     )
 
 
@@ -49,22 +60,23 @@ async def decided(runtime: Runtime, visitor: Visitor, approval_id: str, form: Ma
         RequestInvalid: it is no form of this page.
     """
     approval = await runtime.store.approvals.get(approval_id)
-    decision: Decision | None = {"approve": "approve", "deny": "deny"}.get(form.get("decision", ""))  # type: ignore[assignment]
-    if decision is None:
+    wanted = form.get("decision", "")
+    if wanted not in _DECISIONS:
         raise RequestInvalid("the form says neither approve nor deny")
     nonce, until = spent(visitor.cookie, _about(approval), form.get("form_token", ""), runtime.clock.now())
     reason = form.get("reason", "")
-    if decision == "deny" and not reason.strip():
-        # Before the token is spent: the form is shown again, with what was typed.
-        text = "A denial needs a reason: whoever reads the history wants to know why."
+    if wanted != "approve" and not reason.strip():
+        # Before the token is spent: the form is shown again, and stays good.
+        text = f"{_DECISIONS[wanted][1]} needs a reason: whoever reads the history wants to know why."
         return await page(runtime, visitor, approval_id, status=422, notice=text)
     if not await runtime.store.sessions.spend(nonce, until):
         text = "This form was sent before; it counts once. This is what stands:"
         return await page(runtime, visitor, approval_id, status=409, notice=text)
     evidence = {"session": visitor.session, "digest": approval.digest}
-    word = Word(visitor.person, decision, "web", reason, evidence)
+    word = Word(visitor.person, _DECISIONS[wanted][0], "web", reason, evidence, break_glass=wanted == "break_glass")
+    staff, glass = runtime.definitions.staff(), runtime.definitions.glass()
     try:
-        await decide(runtime.store, runtime.definitions.staff(), approval_id, word, runtime.clock.now())
+        await decide(runtime.store, staff, approval_id, word, runtime.clock.now(), glass)
     except Conflict as error:
         return await page(runtime, visitor, approval_id, status=409, notice=f"Your answer came too late: {error}")
     await runtime.engine.look()

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from soar.errors import NotAllowed
 from soar.web.health import runtime_of
-from soar.web.pages import inbox, request_page
+from soar.web.pages import inbox, request_page, reviews
 from soar.web.pages.forms import check_origin, read_form
 from soar.web.pages.render import HEADERS, PageRoute, render
 from soar.web.pages.visitor import HOME, safe_next, sign_in, sign_out, visitor_of, with_cookie
@@ -74,3 +74,18 @@ async def decision(request: Request, approval_id: str) -> Response:
     """A person's word, from the form of the page."""
     visitor = await visitor_of(request)
     return await request_page.decided(runtime_of(request), visitor, approval_id, await read_form(request))
+
+
+@router.api_route("/reviews", methods=READ)
+async def review_list(
+    request: Request, status: Literal["open", "closed"] = "open", cursor: str | None = None
+) -> Response:
+    """Approvals that somebody gave alone, and what others found when they looked."""
+    return await reviews.page(runtime_of(request), await visitor_of(request), status, cursor)
+
+
+@router.post("/reviews/{review_id}/close")
+async def review_closed(request: Request, review_id: str) -> Response:
+    """What a person found, from the form of the page."""
+    visitor = await visitor_of(request)
+    return await reviews.closed(runtime_of(request), visitor, review_id, await read_form(request))

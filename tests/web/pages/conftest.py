@@ -13,12 +13,17 @@ from tests.web.pages.browsing import PEOPLE, PLAYBOOKS, signed_in
 from tests.web.serving import Served, served
 
 
+def with_tokens(server: Served) -> None:
+    """Everybody has one; dora is not among the people."""
+    for name in ("ana", "ben", "cleo", "dora"):
+        digest = hashlib.sha256(f"token-of-{name}".encode()).hexdigest()
+        server.run(server.runtime.store.tokens.create(name, "person", digest, SystemClock().now(), person=name))
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("pages"), more=PEOPLE, playbooks=PLAYBOOKS) as one:
-        for name in ("ana", "ben", "cleo", "dora"):
-            digest = hashlib.sha256(f"token-of-{name}".encode()).hexdigest()
-            one.run(one.runtime.store.tokens.create(name, "person", digest, SystemClock().now(), person=name))
+        with_tokens(one)
         yield one
 
 
