@@ -92,8 +92,14 @@ def _facts(pen: Pen, notice: Notice) -> Iterator[Block]:
         }
         yield fact("No answer", "counts as a yes" if notice.on_timeout == "approve" else "counts as a no")
         return
-    yield fact("Decided by", line((notice.settled_by or "-").removeprefix("person:")))
+    yield fact("Decided by", _decider(notice))
     yield {"type": "mrkdwn", "text": "When\n" + ("-" if notice.settled_at is None else local(notice.settled_at))}
+
+
+def _decider(notice: Notice) -> str:
+    if notice.settled_by == "policy":
+        return "policy, as nobody had answered in time"
+    return line((notice.settled_by or "-").removeprefix("person:"))
 
 
 def _yeses(notice: Notice) -> str:

@@ -20,7 +20,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from connectors.slack.client import QUIET, answered
-from soar.sdk import DeliveryMalformed, Interaction, OutcomeUnknown, Refused, SignatureInvalid, Take, Unavailable
+from soar.sdk import DeliveryMalformed, Interaction, Refused, SignatureInvalid, Take, Unavailable
 
 FIRST_PAUSE: Final = 0.5
 LAST_PAUSE: Final = 60.0
@@ -50,30 +50,33 @@ class Listener:
 
     async def run(self, take: Take) -> None:
         """Keep a connection open, and hand on what comes through it."""
-        standing: _Socket | None = None
+        standing: list[_Socket] = []
         pause = FIRST_PAUSE
         try:
             while True:
                 try:
                     # The old one stays until the new one stands: what is pressed in between comes through it.
                     fresh = await self._connected(take)
-                except (Unavailable, Refused, OutcomeUnknown) as error:
-                    QUIET.warning("no answers come from Slack; the next try is in %.1f s: %s", pause, error)
-                    await asyncio.sleep(max(pause, getattr(error, "retry_after", None) or 0))
+                except Exception as error:  # noqa: BLE001 - the edge of listening: whatever it was, it is tried again
+                    wait = max(pause, getattr(error, "retry_after", None) or 0)
+                    QUIET.warning("no answers come from Slack; the next try is in %.1f s: %s", wait, _told(error))
+                    await asyncio.sleep(wait)
                     pause = min(2 * pause, LAST_PAUSE)
                     continue
-                if standing is not None:
-                    await standing.end()
-                standing, began = fresh, time.monotonic()
-                await standing.over.wait()
+                standing.append(fresh)
+                while len(standing) > 1:
+                    await standing[0].end()
+                    del standing[0]
+                began = time.monotonic()
+                await fresh.over.wait()
                 if time.monotonic() - began >= STEADY:
                     pause = FIRST_PAUSE
                     continue
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LAST_PAUSE)
         finally:
-            if standing is not None:
-                await standing.end()
+            for socket in standing:
+                await socket.end()
             await self._finish()
 
     async def _connected(self, take: Take) -> _Socket:
@@ -82,7 +85,13 @@ class Listener:
         Raises:
             Unavailable, Refused: there is none.
         """
-        opened = await answered(lambda: self._client.apps_connections_open(app_token=self._app_token), changes=False)
+        try:
+            async with asyncio.timeout(_HANDSHAKE):
+                opened = await answered(
+                    lambda: self._client.apps_connections_open(app_token=self._app_token), changes=False
+                )
+        except TimeoutError:
+            raise Unavailable(f"Slack named no socket within {_HANDSHAKE:.0f} s") from None
         url = str(opened["url"])
         _judge(url, self._client.base_url)
         socket = await _Socket.made(self._app_token, self._client, self._session)
@@ -132,6 +141,12 @@ async def _taken(take: Take, found: Interaction) -> None:
         await take(found)
     except Exception as error:  # noqa: BLE001 - the edge of listening: one answer's failure must not end it
         QUIET.error("an answer could not be taken in: %s: %s", type(error).__name__, error)
+
+
+def _told(error: Exception) -> str:
+    """An error in words; the texts of other errors may hold the socket's address, and with it the ticket."""
+    sayable = (Unavailable, Refused, aiohttp.ClientConnectorError)
+    return str(error) if isinstance(error, sayable) else type(error).__name__
 
 
 def _judge(url: str, base_url: str) -> None:
@@ -233,11 +248,10 @@ class _Line:
             )
             return made
         except aiohttp.WSServerHandshakeError as error:
-            # The error's own text has the address with the ticket.
             self._socket.failed(Unavailable(f"Slack's socket answered {error.status} to our handshake"))
             raise
         except (aiohttp.ClientError, OSError) as error:
-            self._socket.failed(Unavailable(f"no connection to Slack's socket ({str(error) or type(error).__name__})"))
+            self._socket.failed(Unavailable(f"no connection to Slack's socket ({_told(error)})"))
             raise
         except (Refused, Unavailable) as error:
             self._socket.failed(error)

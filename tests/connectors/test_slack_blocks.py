@@ -178,6 +178,11 @@ def test_a_settled_request_says_how_it_was_settled(state: str, headline: str) ->
     assert "Until" not in shown
 
 
+def test_a_silence_that_decided_is_not_a_person() -> None:
+    settled = notice(state="approved", settled_at=1_767_226_000_000, settled_by="policy", on_timeout="approve")
+    assert "Decided by\npolicy, as nobody had answered in time" in texts(content(message(settled, buttons=True)))
+
+
 def test_the_buttons_carry_the_nonce_and_nothing_else() -> None:
     [row] = [block for block in message(notice(), buttons=True).blocks if block["type"] == "actions"]
     approve, deny, page = row["elements"]

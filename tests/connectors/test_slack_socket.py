@@ -181,6 +181,7 @@ async def test_a_cut_is_followed_by_a_new_connection(inbox: SlackInbox) -> None:
         {"method": "apps.connections.open", "status": 429, "headers": {"Retry-After": "0"}},
         {"method": "apps.connections.open", "error": "internal_error"},
         {"method": "apps.connections.open", "drop": True},
+        {"method": "apps.connections.open", "status": 200, "body": {"ok": True}},
         {"method": "link", "status": 503},
     ],
 )
@@ -205,6 +206,9 @@ async def test_what_fails_at_first_is_tried_again(
         ("wss://169.254.169.254/link/?ticket=1", "not part of 127.0.0.1"),
         ("http://127.0.0.1/link/?ticket=1", "not encrypted"),
         ("nonsense", "not encrypted"),
+        ("ws://127.0.0.1:99999/link/?ticket=1", "no answers come from Slack"),
+        ("ws://[::1/link/?ticket=1", "no answers come from Slack"),
+        (None, "not encrypted"),
     ],
 )
 async def test_a_socket_that_is_not_slacks_is_not_opened(url: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
