@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,6 +26,8 @@ FIRST_PAUSE: Final = 0.5
 LAST_PAUSE: Final = 60.0
 STEADY: Final = 10.0
 """A connection that held for so many seconds was a good one: the next is opened at once."""
+ACK: Final = 2.0
+"""Seconds an answer may take to be stored before it is acknowledged all the same: Slack waits for 3."""
 _HANDSHAKE: Final = 15.0
 _CLOSING: Final = 1.0
 _GRACE: Final = 5.0
@@ -34,6 +36,7 @@ _OVER: Final = frozenset(
     {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
 )
 
+T = TypeVar("T")
 Read = Callable[[Mapping[str, Any], Mapping[str, str]], Interaction | None]
 
 
@@ -45,8 +48,8 @@ class Listener:
         self._app_token = app_token
         self._session = session
         self._read = read
-        self._seen: OrderedDict[str, None] = OrderedDict()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._seen: OrderedDict[str, asyncio.Task[bool]] = OrderedDict()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, take: Take) -> None:
         """Keep a connection open, and hand on what comes through it."""
@@ -108,39 +111,70 @@ class Listener:
         return socket
 
     async def _received(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest, take: Take) -> None:
-        """Acknowledge first: Slack waits three seconds, and what we do with it may take longer."""
+        """Take an answer in once, and acknowledge every delivery of it."""
+        envelope = request.envelope_id
+        taking = self._seen.get(envelope)
+        if taking is None:
+            found = self._found(request)
+            if found is None:
+                await _acknowledge(client, envelope)
+                return
+            taking = self._seen[envelope] = self._beside(_taken(take, found))
+            if len(self._seen) > _REMEMBERED:
+                self._seen.popitem(last=False)
+        # Beside the socket: what comes after it does not wait until this one is stored.
+        self._beside(self._answered(client, envelope, taking))
+
+    def _found(self, request: SocketModeRequest) -> Interaction | None:
+        """What somebody did; None when it asks nothing of us, or cannot be read."""
+        if request.type != "interactive":
+            return None
         try:
-            await client.send_socket_mode_response({"envelope_id": request.envelope_id})
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            QUIET.warning("an answer could not be acknowledged, and counts all the same: %s", error)
-        if request.envelope_id in self._seen or request.type != "interactive":
-            return
-        self._seen[request.envelope_id] = None
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
-        try:
-            found = self._read(request.payload, {"envelope_id": request.envelope_id})
+            return self._read(request.payload, {"envelope_id": request.envelope_id})
         except (DeliveryMalformed, SignatureInvalid) as error:
             QUIET.warning("an envelope was left unread: %s", error)
-            return
-        if found is not None:
-            task = asyncio.create_task(_taken(take, found))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            return None
+
+    async def _answered(self, client: AsyncBaseSocketModeClient, envelope: str, taking: asyncio.Task[bool]) -> None:
+        """Acknowledge once it is stored, or when Slack would wait no longer.
+
+        What could not be stored is not acknowledged: Slack says so to the person, whose buttons still stand there.
+        """
+        done, _ = await asyncio.wait({taking}, timeout=ACK)
+        if not done or taking.result():
+            await _acknowledge(client, envelope)
+        else:
+            self._seen.pop(envelope, None)
+
+    def _beside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _finish(self) -> None:
-        """What was acknowledged is still to be stored."""
+        """What is being stored is still to be stored, and acknowledged where the socket allows it."""
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=_GRACE)
         for task in list(self._tasks):
             task.cancel()
 
 
-async def _taken(take: Take, found: Interaction) -> None:
+async def _taken(take: Take, found: Interaction) -> bool:
+    """Whether it was stored, or refused and said so."""
     try:
         await take(found)
     except Exception as error:  # noqa: BLE001 - the edge of listening: one answer's failure must not end it
         QUIET.error("an answer could not be taken in: %s: %s", type(error).__name__, error)
+        return False
+    return True
+
+
+async def _acknowledge(client: AsyncBaseSocketModeClient, envelope: str) -> None:
+    try:
+        await client.send_socket_mode_response({"envelope_id": envelope})
+    except (aiohttp.ClientError, OSError, RuntimeError) as error:
+        QUIET.warning("an answer could not be acknowledged, and counts all the same: %s", error)
 
 
 def _told(error: Exception) -> str:
