@@ -44,12 +44,15 @@ class Approvals:
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Approval]:
-        """Newest first, with their votes; `open` are those that can still be decided, `settled` the others."""
-        listing = Listing("approvals", _COLUMNS, "asked_at")
+        """Newest first, with their votes; `open` are those that can still be decided.
+
+        `settled` are the others, and those settled last come first.
+        """
+        listing = Listing("approvals", _COLUMNS, "settled_at" if state == "settled" else "asked_at")
         if state == "open":
             listing.where(_OPEN)
         elif state == "settled":
-            listing.where(f"NOT ({_OPEN})")
+            listing.where("settled_at IS NOT NULL")
         else:
             listing.equal("state", state, steers=execution_id is None)
         listing.equal("execution_id", execution_id)

@@ -40,6 +40,7 @@ class ApprovalRow(SQLModel, table=True):
         Index("ix_approvals_asked_at", "asked_at", "seq"),
         Index("ix_approvals_state", "state", "asked_at", "seq"),
         Index("ix_approvals_open", "asked_at", "seq", **where("state IN ('asking', 'asked')")),
+        Index("ix_approvals_settled", "settled_at", "seq", **where("settled_at IS NOT NULL")),
         Index("ix_approvals_due", "due_at", **where("state IN ('asking', 'asked')")),
         Index("ix_approvals_execution", "execution_id", "asked_at", "seq"),
         Index("ix_approvals_untold", "seq", **where("state IN ('asking', 'asked') AND told <= stage")),

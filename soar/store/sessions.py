@@ -49,6 +49,11 @@ class Sessions:
         """Sign out."""
         await self._writer.run(lambda db: db.execute("DELETE FROM sessions WHERE sha256 = ?", (sha256,)).rowcount)
 
+    async def was_spent(self, nonce: str) -> bool:
+        """Whether a form's token was used up."""
+        sql = "SELECT 1 FROM used_forms WHERE nonce = ?"
+        return await self._reader.run(lambda db: db.execute(sql, (nonce,)).fetchone() is not None)
+
     async def spend(self, nonce: str, expires_at: Millis) -> bool:
         """Use a form's token up; False when it was sent before."""
         sql = "INSERT INTO used_forms (nonce, expires_at) VALUES (?, ?) ON CONFLICT (nonce) DO NOTHING"

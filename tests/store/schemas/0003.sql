@@ -35,6 +35,7 @@ CREATE INDEX ix_approvals_due ON approvals (due_at) WHERE state IN ('asking', 'a
 CREATE INDEX ix_approvals_execution ON approvals (execution_id, asked_at, seq);
 CREATE INDEX ix_approvals_open ON approvals (asked_at, seq) WHERE state IN ('asking', 'asked');
 CREATE INDEX ix_approvals_remind ON approvals (remind_at) WHERE state IN ('asking', 'asked');
+CREATE INDEX ix_approvals_settled ON approvals (settled_at, seq) WHERE settled_at IS NOT NULL;
 CREATE INDEX ix_approvals_state ON approvals (state, asked_at, seq);
 CREATE INDEX ix_approvals_untold ON approvals (seq) WHERE state IN ('asking', 'asked') AND told <= stage;
 CREATE INDEX ix_audit_action ON audit (action, at, id);

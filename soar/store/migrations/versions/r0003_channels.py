@@ -32,6 +32,7 @@ _TABLES: Final = (
 )
 _INDEXES: Final = (
     "CREATE INDEX ix_approvals_remind ON approvals (remind_at) WHERE state IN ('asking', 'asked')",
+    "CREATE INDEX ix_approvals_settled ON approvals (settled_at, seq) WHERE settled_at IS NOT NULL",
     ("CREATE INDEX ix_approvals_untold ON approvals (seq) WHERE state IN ('asking', 'asked') AND told <= stage"),
     "CREATE INDEX ix_messages_approval ON messages (approval_id, seq)",
     "CREATE INDEX ix_messages_due ON messages (due_at) WHERE due_at IS NOT NULL",
