@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from soar.clock import Millis
 from soar.errors import NotAllowed, RequestInvalid
+from soar.web.health import runtime_of
 
 FORM_TIME: Final = 3_600_000
 """Milliseconds for which a form that was shown can be sent."""
@@ -39,14 +40,25 @@ async def read_form(request: Request) -> dict[str, str]:
 def check_origin(request: Request) -> None:
     """Browsers say where a form comes from; one from elsewhere is not taken, whatever cookie it carries.
 
+    `Sec-Fetch-Site` is the browser's own judgement and no script can set it. It comes by HTTPS only, and to localhost;
+    elsewhere the address itself has to be ours, as people see it or as a proxy passes it on.
+
     Raises:
         NotAllowed: it comes from another site.
     """
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        ours = site in ("same-origin", "none")
+    else:
+        ours = origin is None or origin.partition("://")[2] in _addresses(request)
+    if not ours:
         raise NotAllowed(_OTHER_SITE)
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        raise NotAllowed(_OTHER_SITE)
+
+
+def _addresses(request: Request) -> tuple[str, ...]:
+    """What comes after `https://` where this site is meant."""
+    public = runtime_of(request).settings.public_url
+    return tuple(one for one in (request.headers.get("host"), public and urlsplit(public).netloc) if one)
 
 
 def form_token(cookie: str, about: str, now: Millis) -> str:
