@@ -17,8 +17,21 @@ from soar.clock import SystemClock
 from soar.web.access import FRESH
 from tests.web.serving import Served, until
 
-OPEN = {"/healthz", "/readyz", "/webhooks/{source}", "/webhooks/{source}/{token:path}"}
+OPEN = {
+    "/healthz",
+    "/readyz",
+    "/webhooks/{source}",
+    "/webhooks/{source}/{token:path}",
+    "/slack/interactions",  # proves itself by Slack's signature
+    "/",  # leads to the pages
+    "/sign-in",
+    "/sign-out",  # ends a session, and tells nothing
+    "/static/style.css",
+}
 """A new route that is open must be written down here, and have a reason."""
+PAGES = {"/approvals", "/approvals/{approval_id}", "/approvals/{approval_id}/decision", "/reviews"}
+PAGES |= {"/reviews/{review_id}/close"}
+"""Pages lead whoever is not signed in to the form; what they send counts for nothing."""
 
 
 def routes(found: Iterable[Any]) -> Iterator[tuple[str, str]]:
@@ -41,7 +54,7 @@ def filled(path: str) -> str:
 
 
 def test_every_route_but_health_and_the_webhooks_needs_a_token(server: Served) -> None:
-    guarded = [(method, path) for method, path in all_routes(server) if path not in OPEN]
+    guarded = [(method, path) for method, path in all_routes(server) if path not in OPEN | PAGES]
     assert ("GET", "/api/v1/executions") in guarded
     assert ("GET", "/metrics") in guarded
     assert ("GET", "/api/v1/openapi.json") in guarded
@@ -54,6 +67,17 @@ def test_every_route_but_health_and_the_webhooks_needs_a_token(server: Served) -
             assert answer.json()["type"] == "urn:soar:problem:not-authenticated"
 
 
+def test_every_page_needs_a_session(server: Served) -> None:
+    pages = [(method, path) for method, path in all_routes(server) if path in PAGES]
+    assert {path for _, path in pages} == PAGES
+    for method, path in pages:
+        answer = server.http.request(method, filled(path), data={"decision": "approve"} if method == "POST" else None)
+        if method == "POST":
+            assert answer.status_code == 401, path
+        else:
+            assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/sign-in"), path
+
+
 def test_what_is_open_is_really_there(server: Served) -> None:
     assert {path for _, path in all_routes(server)} >= OPEN
     assert server.http.get("/healthz").json() == {"status": "ok"}
@@ -61,7 +85,7 @@ def test_what_is_open_is_really_there(server: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/docs", "/redoc", "/openapi.json", "/", "/api", "/api/", "/api/v2", "/metrics/", "/static"]
+    "path", ["/docs", "/redoc", "/openapi.json", "/api", "/api/", "/api/v2", "/metrics/", "/static", "/slack"]
 )
 def test_nothing_else_tells_anything_to_strangers(server: Served, path: str) -> None:
     answer = server.http.get(path)
@@ -152,7 +176,7 @@ def test_the_tokens_are_not_in_the_database_nor_in_the_log(server: Served) -> No
 
 def test_every_route_is_documented(server: Served) -> None:
     page = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
-    documented = {found.removeprefix("/api/v1") for found in re.findall(r"/[a-z0-9_/{}.]+", page)}
+    documented = {found.removeprefix("/api/v1") for found in re.findall(r"/[a-z0-9_/{}.]*", page)}
     for method, path in all_routes(server):
         if method != "HEAD" and not path.startswith("/webhooks"):
             plain = re.sub(r"\{(?!name)\w+\}", "{id}", path.removeprefix("/api/v1"))

@@ -26,7 +26,7 @@ HEADERS: Final = {
         "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # under no-referrer browsers call the origin of our own forms null
     "Cache-Control": "no-store",
 }
 _STATUS: Final[tuple[tuple[type[SoarError], int], ...]] = (

@@ -62,7 +62,7 @@ def test_pages_allow_no_scripts_no_frames_and_no_caching(server: Served, ben: ht
             assert rule in policy
         assert headers["cache-control"] == "no-store"
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
 
 
 def test_the_inbox_tells_mine_from_all_and_from_what_was_decided(server: Served, ben: httpx.Client) -> None:
