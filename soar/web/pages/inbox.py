@@ -10,28 +10,38 @@ from soar.approval import refusal
 from soar.model.approval import Approval
 from soar.playbook import Staff
 from soar.runtime import Runtime
+from soar.store import Page
 from soar.web.pages.render import render
 from soar.web.pages.visitor import Visitor
 
 View = Literal["mine", "waiting", "decided"]
 _PAGE: Final = 25
-_LOOKED_AT: Final = 200
-"""Requests looked through for those that one person may answer, on one page; the rest is on the next."""
+_AT_ONCE: Final = 50
+_LOOKED_AT: Final = 1_000
+"""Requests looked through, at most, for a page of those that one person may answer; the rest is on the next."""
 
 
 async def page(runtime: Runtime, visitor: Visitor, view: View, cursor: str | None) -> Response:
     """One page of it."""
-    store = runtime.store.approvals
     if view == "mine":
-        looked = await store.page("open", None, cursor, _LOOKED_AT)
-        staff = runtime.definitions.staff()
-        items = [one for one in looked.items if mine(one, visitor.person, staff)]
+        found = await _for_person(runtime, visitor.person, cursor)
     else:
-        looked = await store.page("open" if view == "waiting" else "settled", None, cursor, _PAGE)
-        items = looked.items
+        found = await runtime.store.approvals.page("open" if view == "waiting" else "settled", None, cursor, _PAGE)
     return render(
-        "inbox", person=visitor.person, view=view, items=items, next_cursor=looked.next_cursor, first=cursor is None
+        "inbox", person=visitor.person, view=view, items=found.items, next_cursor=found.next_cursor, first=not cursor
     )
+
+
+async def _for_person(runtime: Runtime, person: str, cursor: str | None) -> Page[Approval]:
+    """Those that person may answer: a page of them, or all among as many as are looked at for one page."""
+    staff, items = runtime.definitions.staff(), []
+    for _ in range(0, _LOOKED_AT, _AT_ONCE):
+        looked = await runtime.store.approvals.page("open", None, cursor, _AT_ONCE)
+        items += [one for one in looked.items if mine(one, person, staff)]
+        cursor = looked.next_cursor
+        if cursor is None or len(items) >= _PAGE:
+            break
+    return Page(items, cursor)
 
 
 def mine(approval: Approval, person: str, staff: Staff) -> bool:

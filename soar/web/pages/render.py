@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from soar.clock import Millis, as_datetime
 from soar.errors import Conflict, CursorInvalid, NotAllowed, NotFound, RequestInvalid, SoarError, StoreError
 from soar.telemetry import logger
+from soar.web.pages.text import lasting, moment, parameter, seen, who
 from soar.web.pages.visitor import NotSignedIn, to_sign_in
 
 log = logger(__name__)
@@ -29,6 +29,7 @@ HEADERS: Final = {
     "Referrer-Policy": "same-origin",  # under no-referrer browsers call the origin of our own forms null
     "Cache-Control": "no-store",
 }
+_READING: Final = frozenset({"GET", "HEAD"})
 _STATUS: Final[tuple[tuple[type[SoarError], int], ...]] = (
     (NotAllowed, 403),
     (NotFound, 404),
@@ -39,30 +40,21 @@ _STATUS: Final[tuple[tuple[type[SoarError], int], ...]] = (
 )
 
 
-def moment(at: Millis | None) -> str:
-    """An instant for people, in UTC."""
-    return "" if at is None else as_datetime(at).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def who(actor: str | None) -> str:
-    """An actor without its kind, where it is a person."""
-    return (actor or "").removeprefix("person:")
-
-
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=True,
     undefined=StrictUndefined,
+    finalize=seen,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters.update(moment=moment, who=who)
+_TEMPLATES.filters.update(lasting=lasting, moment=moment, parameter=parameter, who=who)
 
 
 def render(template: str, status: int = 200, **values: Any) -> Response:
     """A page."""
     text = _TEMPLATES.get_template(f"{template}.html").render(**{"person": None, "notice": ""} | values)
-    return HTMLResponse(text.encode("utf-8", "replace"), status, HEADERS)
+    return HTMLResponse(text.encode("utf-8", "replace"), status)
 
 
 def refused(status: int, detail: str, person: str | None = None) -> Response:
@@ -71,28 +63,36 @@ def refused(status: int, detail: str, person: str | None = None) -> Response:
 
 
 class PageRoute(APIRoute):
-    """A route whose errors are pages too."""
+    """A route whose errors are pages too; no answer goes without the headers."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def handled(request: Request) -> Response:
             try:
-                return await handle(request)
-            except NotSignedIn:
-                if request.method in ("GET", "HEAD"):
-                    return to_sign_in(request)
-                return refused(401, "you are not signed in (any more); sign in, then answer again")
-            except (RequestValidationError, ValueError):
-                return refused(400, "the address of this page cannot be read")
-            except HTTPException as error:
-                return refused(error.status_code, str(error.detail))
-            except SoarError as error:
-                status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-                if status >= 500:
-                    log.warning("a page was not served", path=request.url.path, reason=str(error))
-                return refused(
-                    status, str(error) if status != 500 else "the server could not do this; its log says why"
-                )
+                response = await handle(request)
+            except (SoarError, HTTPException, RequestValidationError) as error:
+                response = _instead(request, error)
+            for name, value in HEADERS.items():
+                response.headers.setdefault(name, value)
+            return response
 
         return handled
+
+
+def _instead(request: Request, error: SoarError | HTTPException | RequestValidationError) -> Response:
+    """What is shown in place of a page that cannot be."""
+    if isinstance(error, NotSignedIn):
+        if request.method in _READING:
+            return to_sign_in(request)
+        return refused(401, "you are not signed in (any more); sign in, then answer again")
+    if isinstance(error, RequestValidationError):
+        return refused(400, "the address of this page cannot be read")
+    if isinstance(error, HTTPException):
+        response = refused(error.status_code, str(error.detail))
+        response.headers.update(error.headers or {})
+        return response
+    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+    if status >= 500:
+        log.warning("a page was not served", path=request.url.path, reason=str(error))
+    return refused(status, str(error) if status != 500 else "the server could not do this; its log says why")

@@ -69,16 +69,21 @@ async def decided(runtime: Runtime, visitor: Visitor, approval_id: str, form: Ma
         # Before the token is spent: the form is shown again, and stays good.
         text = f"{_DECISIONS[wanted][1]} needs a reason: whoever reads the history wants to know why."
         return await page(runtime, visitor, approval_id, status=422, notice=text)
-    if not await runtime.store.sessions.spend(nonce, until):
+    if await runtime.store.sessions.was_spent(nonce):
         text = "This form was sent before; it counts once. This is what stands:"
         return await page(runtime, visitor, approval_id, status=409, notice=text)
     evidence = {"session": visitor.session, "digest": approval.digest}
     word = Word(visitor.person, _DECISIONS[wanted][0], "web", reason, evidence, break_glass=wanted == "break_glass")
     staff, glass = runtime.definitions.staff(), runtime.definitions.glass()
+    late = ""
     try:
         await decide(runtime.store, staff, approval_id, word, runtime.clock.now(), glass)
     except Conflict as error:
-        return await page(runtime, visitor, approval_id, status=409, notice=f"Your answer came too late: {error}")
+        late = f"This answer does not count any more: {error}. This is what stands:"
+    # After the vote, whose row is the arbiter: of two that come at once one is a conflict, and a crash loses no answer.
+    await runtime.store.sessions.spend(nonce, until)
+    if late:
+        return await page(runtime, visitor, approval_id, status=409, notice=late)
     await runtime.engine.look()
     return RedirectResponse(f"/approvals/{approval_id}", 303)
 
@@ -95,4 +100,5 @@ def _why_not(runtime: Runtime, approval: Approval, person: str) -> str | None:
     earlier = next((vote for vote in approval.votes if vote.person == person), None)
     if earlier is not None:
         return f"You have said {earlier.decision!r} already, and that stands."
-    return refusal(approval, person, runtime.definitions.staff())
+    reason = refusal(approval, person, runtime.definitions.staff())
+    return None if reason is None else f"You cannot answer: {reason}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
@@ -12,7 +13,7 @@ from soar.errors import NotAllowed
 from soar.web.health import runtime_of
 from soar.web.pages import inbox, request_page, reviews
 from soar.web.pages.forms import check_origin, read_form
-from soar.web.pages.render import HEADERS, PageRoute, render
+from soar.web.pages.render import PageRoute, render
 from soar.web.pages.visitor import HOME, safe_next, sign_in, sign_out, visitor_of, with_cookie
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -27,7 +28,7 @@ async def home() -> Response:
 
 @router.api_route("/static/style.css", methods=READ)
 async def style() -> Response:
-    return Response(_STYLE, media_type="text/css", headers={**HEADERS, "Cache-Control": "max-age=3600"})
+    return Response(_STYLE, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
 
 @router.api_route("/sign-in", methods=READ)
@@ -45,6 +46,7 @@ async def signing_in(request: Request) -> Response:
         cookie = await sign_in(runtime, form.get("token", ""))
     except NotAllowed as error:
         return render("sign_in", 403, next=target, notice=str(error))
+    await sign_out(request)
     return with_cookie(RedirectResponse(target, 303), runtime, cookie)
 
 
@@ -67,6 +69,12 @@ async def approvals(
 async def approval(request: Request, approval_id: str) -> Response:
     """One request; opening it decides nothing."""
     return await request_page.page(runtime_of(request), await visitor_of(request), approval_id)
+
+
+@router.api_route("/approvals/{approval_id}/decision", methods=READ)
+async def not_a_decision(approval_id: str) -> Response:
+    """Back to the page, for whoever opens the address of an answer that was refused."""
+    return RedirectResponse(f"/approvals/{quote(approval_id, safe='')}", 303)
 
 
 @router.post("/approvals/{approval_id}/decision")

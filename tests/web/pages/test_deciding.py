@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from soar.clock import SystemClock
-from soar.ids import derived_id
 from soar.model.approval import Vote
+from soar.web.pages.forms import form_token
 from tests.web.pages.browsing import answer, asked, signed_in, standing, token_in
 from tests.web.serving import Served
 
@@ -45,7 +45,11 @@ def test_d05_a_form_sent_twice_at_once_counts_once(server: Served, ben: httpx.Cl
     with ThreadPoolExecutor(4) as pool:
         sent = list(pool.map(lambda _: ben.post(f"/approvals/{approval}/decision", data=form), range(4)))
     assert sorted(one.status_code for one in sent) == [303, 409, 409, 409]
-    assert any("it counts once" in one.text for one in sent)
+    for loser in (one for one in sent if one.status_code == 409):
+        assert "<strong>ben</strong>: approve" in loser.text, "it shows what came of the first"
+        assert "form_token" not in loser.text
+    again = ben.post(f"/approvals/{approval}/decision", data=form)
+    assert (again.status_code, "it counts once" in again.text) == (409, True)
     assert [vote["person"] for vote in standing(server, approval)["votes"]] == ["ben"]
 
 
@@ -61,14 +65,28 @@ def test_d05_who_comes_second_is_shown_who_decided_and_when(server: Served, ben:
     assert "a partner" in late.text
 
 
-def test_d06_who_may_not_answer_has_no_form_and_a_made_up_one_is_recorded(server: Served) -> None:
+def test_d06_who_may_not_answer_has_no_form_and_a_made_up_one_counts_for_nothing(server: Served) -> None:
     approval = asked(server)
     with signed_in(server, "ana") as ana:
         page = ana.get(f"/approvals/{approval}")
-        assert "You cannot answer" in page.text
+        assert "You cannot answer: &#39;ana&#39; is not among those who may answer: group leads." in page.text
         assert "form_token" not in page.text
         sent = ana.post(f"/approvals/{approval}/decision", data={"decision": "approve", "form_token": "made.1.up"})
     assert sent.status_code == 422
+    assert standing(server, approval)["votes"] == []
+
+
+def test_d06_who_may_answer_no_longer_when_the_form_comes_is_refused_and_recorded(server: Served) -> None:
+    approval = asked(server)
+    about = f"{approval} {standing(server, approval)['digest']}"
+    with signed_in(server, "ana") as ana:
+        token = form_token(ana.cookies["soar_session"], about, SystemClock().now())
+        sent = ana.post(f"/approvals/{approval}/decision", data={"decision": "approve", "form_token": token})
+    assert sent.status_code == 403
+    assert "not among those who may answer" in sent.text
+    newest = server.get("/audit", subject=f"approval:{approval}")["items"][0]
+    assert (newest["actor"], newest["action"]) == ("person:ana", "approval.vote.refused")
+    assert newest["data"]["evidence"]["digest"] == standing(server, approval)["digest"]
     assert standing(server, approval)["votes"] == []
 
 
@@ -87,6 +105,7 @@ def test_a_form_is_good_for_its_own_request_and_person_only(server: Served, ben:
     "headers",
     [
         {"Origin": "https://evil.example"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "null"},
@@ -99,6 +118,22 @@ def test_a_form_from_another_site_is_refused(server: Served, ben: httpx.Client, 
     assert sent.status_code == 403
     assert "another site" in sent.text
     assert standing(server, approval)["votes"] == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://soar.example.com"},
+        {"Origin": "https://soar.example.com", "Host": "soar.example.com"},
+    ],
+)
+def test_a_form_of_the_page_is_taken_also_where_a_proxy_names_another_host(
+    server: Served, ben: httpx.Client, headers: dict[str, str]
+) -> None:
+    approval = asked(server)
+    form = {"form_token": token_in(ben.get(f"/approvals/{approval}")), "decision": "approve"}
+    assert ben.post(f"/approvals/{approval}/decision", data=form, headers=headers).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -140,4 +175,3 @@ def test_a_request_settled_elsewhere_shows_its_final_state(server: Served, ben: 
     assert "denied" in page
     assert "by cleo" in page
     assert "form_token" not in page
-    assert derived_id(approval) not in page

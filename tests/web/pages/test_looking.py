@@ -7,7 +7,9 @@ import re
 
 import httpx
 import pytest
+from starlette.routing import Route
 
+from soar.web.pages import router
 from tests.web.pages.browsing import HOSTILE, addresses, answer, asked, signed_in, standing, token_in
 from tests.web.serving import Served, until
 
@@ -17,12 +19,25 @@ def test_d01_opening_any_address_decides_nothing(server: Served, ben: httpx.Clie
     approval = asked(server)
     page = ben.get(f"/approvals/{approval}")
     query = {"decision": "approve", "form_token": token_in(page), "reason": "preview"}
-    for path in (f"/approvals/{approval}", f"/approvals/{approval}/decision", "/approvals", f"/approvals/{approval}/"):
-        reply = ben.request(method, path, params=query)
-        assert reply.status_code in (200, 404, 405), path
+    paths = [route.path for route in router.routes if isinstance(route, Route)]
+    assert len(paths) > 8
+    for path in paths:
+        reply = ben.request(method, path.replace("{approval_id}", approval), params=query)
+        assert reply.status_code in (200, 303, 405), path
+        assert "set-cookie" not in reply.headers, path
     found = standing(server, approval)
     assert (found["status"], found["votes"]) == ("asking", [])
     assert answer(ben, approval).status_code == 303, "its token was not spent by looking"
+
+
+def test_d01_a_preview_without_a_session_is_led_to_the_sign_in_form(server: Served, browser: httpx.Client) -> None:
+    approval = asked(server)
+    for method in ("GET", "HEAD"):
+        seen = browser.request(method, f"/approvals/{approval}?decision=approve&form_token=x")
+        assert (seen.status_code, seen.headers["cache-control"]) == (303, "no-store")
+        assert seen.headers["location"].startswith("/sign-in?next=")
+        assert seen.text == "", "nothing of the request is told to whoever is not signed in"
+    assert standing(server, approval)["votes"] == []
 
 
 def test_the_page_shows_what_would_be_done_and_what_is_held_already(server: Served, ben: httpx.Client) -> None:
@@ -41,6 +56,7 @@ def test_the_page_shows_what_would_be_done_and_what_is_held_already(server: Serv
     ):
         assert text in page
     assert "group leads" in page
+    assert "Asked</dt><dd>nobody in particular, for 1h (now)" in page
     assert re.search(r"SHA-256 [0-9a-f]{64}", page)
     assert re.search(r"Until</dt><dd>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", page)
 
@@ -54,8 +70,15 @@ def test_alert_text_stays_text(server: Served, ben: httpx.Client) -> None:
     assert "<script" not in ben.get("/approvals?view=waiting").text
 
 
+def test_text_that_turns_around_or_cannot_be_seen_is_written_out(server: Served, ben: httpx.Client) -> None:
+    approval = asked(server, title="a\u202eb\x07c\u200bd")
+    page = ben.get(f"/approvals/{approval}").text
+    assert r"a\u202eb\u0007c\u200bd" in page
+    assert "\u202e" not in page
+
+
 def test_pages_allow_no_scripts_no_frames_and_no_caching(server: Served, ben: httpx.Client) -> None:
-    for path in ("/sign-in", "/approvals", f"/approvals/{asked(server)}", "/approvals/none"):
+    for path in ("/", "/sign-in", "/approvals", f"/approvals/{asked(server)}", "/approvals/none", "/reviews"):
         headers = ben.get(path).headers
         policy = headers["content-security-policy"]
         for rule in ("default-src 'none'", "style-src 'self'", "form-action 'self'", "frame-ancestors 'none'"):
