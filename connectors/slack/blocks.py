@@ -52,8 +52,11 @@ class Message:
     blocks: list[Block]
 
 
-def message(notice: Notice, *, buttons: bool) -> Message:
-    """The request as it stands: with buttons while it is open and they are wanted, without them after."""
+def message(notice: Notice, *, buttons: bool, elsewhere: bool = False) -> Message:
+    """The request as it stands: with buttons while it is open and they are wanted, without them after.
+
+    `elsewhere`: no answer comes back from here, so the message says where one is given.
+    """
     pen = Pen()
     headline = _headline(notice)
     head = [{"type": "header", "text": plain(headline)}]
@@ -63,6 +66,8 @@ def message(notice: Notice, *, buttons: bool) -> Message:
     if notice.reason:
         head.append(pen.section(f"Reason: {lines(notice.reason, REASON_LIMIT)}", REASON_LIMIT + 50))
     answers = [_actions(notice)] if buttons and notice.open else []
+    if elsewhere and notice.open:
+        head.append(_context(plain(f"Answer it on its page, or by: soar approve {line(notice.approval_id, 60)}")))
     foot = [_more(notice), *answers, _digest(notice)]
     room, blocks = ROOM - size(head) - size(foot), BLOCKS - len(head) - len(foot)
     items, left_out = laid_out(notice.items, room, blocks)

@@ -136,7 +136,7 @@ class Slack(HttpConnector, AnsweringChannel):
         return _place(await self._post(channel=channel, text=made.text, blocks=made.blocks, mrkdwn=False, **below))
 
     async def show(self, notice: Notice, place: Place) -> None:
-        made = message(notice, buttons=True)
+        made = message(notice, buttons=self._is_answered, elsewhere=not self._is_answered)
         where = {"channel": place["channel"], "ts": place["ts"]}
         await self._update(changes=False, **where, text=made.text, blocks=made.blocks, mrkdwn=False)
 

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from soar.rehearsal.inbox import NobodyCould, SlackInbox
-from tests.connectors.slack_stage import NONCE, SOC, Desk, buttons, desk, notice, slack, standing_at, texts
+from tests.connectors.contract import connected
+from tests.connectors.slack_stage import NONCE, SOC, TOKEN, Desk, buttons, desk, notice, slack, standing_at, texts
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,16 @@ async def test_a_request_is_posted_without_buttons_and_gets_them_where_it_stands
     await made.show(notice(), place)
     await made.show(notice(), place)
     assert buttons(standing_at(inbox, place)) == ["soar_approve", "soar_deny"]
+
+
+async def test_where_no_answer_can_come_back_there_is_no_button_to_press(inbox: SlackInbox) -> None:
+    """A token alone can post; a button that leads nowhere would be worse than none."""
+    async with connected("slack", {"base_url": inbox.api_url}, {"token": TOKEN}) as connections:
+        made = Desk(connections)
+        place = await made.asked(notice())
+    standing = standing_at(inbox, place)
+    assert buttons(standing) == []
+    assert "soar approve 01JAPPROVAL" in str(standing["blocks"])
 
 
 async def test_d06_a_press_says_who_where_and_what_and_no_names(made: Desk, inbox: SlackInbox) -> None:  # D06
