@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -102,11 +102,10 @@ def to_sign_in(request: Request) -> Response:
 
 def safe_next(given: str | None) -> str:
     """Where to go after signing in: a path of ours, whatever was asked for."""
-    if not given or len(given) > _LONGEST or not given.startswith("/") or given.startswith(("//", "/\\")):
+    if not given or len(given) > _LONGEST or not given.startswith("/"):
         return HOME
     plain = given.isascii() and given.isprintable() and "\\" not in given
-    parts = urlsplit(given)
-    return given if plain and not parts.scheme and not parts.netloc else HOME
+    return given if plain and "//" not in given.partition("?")[0] else HOME
 
 
 def _secure(runtime: Runtime) -> bool:

@@ -52,6 +52,9 @@ def test_who_is_nobody_is_told_why(browser: httpx.Client, token: str, why: str) 
         "javascript:alert(1)",
         "/%0d%0aSet-Cookie:x",
         "\t//x",
+        "%2f%2fevil.example",
+        "/.//evil.example",
+        "https:evil.example",
     ],
 )
 def test_after_signing_in_one_stays_on_this_site(browser: httpx.Client, wanted: str) -> None:
