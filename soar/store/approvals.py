@@ -175,6 +175,7 @@ def _count(connection: sqlite3.Connection, found: Approval, vote: Vote, now: Mil
     row = (found.id, whole(vote.person), vote.decision, vote.at, vote.channel, whole(vote.reason), evidence)
     rows.insert(connection, "votes", ("approval_id", *_VOTE), [row])
     told = {**_about(found), "channel": vote.channel, "reason": vote.reason}
+    told |= {"evidence": dict(vote.evidence)} if vote.evidence else {}
     by = f"person:{vote.person}"
     audit.write(connection, [Audit(by, f"approval.vote.{vote.decision}", f"approval:{found.id}", now, told)])
     _outdated(connection, found.id)

@@ -36,6 +36,9 @@ async def test_a_vote_keeps_the_raw_ids_and_what_was_shown(world: World) -> None
         "message": message.id,
         "digest": settled.digest,
     }
+    entries = (await world.store.audit.page(f"approval:{settled.id}")).items
+    [told] = [one.data for one in entries if one.action == "approval.vote.approve"]
+    assert told["evidence"] == vote.evidence, "auditors read the trail, not the rows"
 
 
 async def test_a_denial_asks_for_its_reason_first(world: World) -> None:
