@@ -72,8 +72,9 @@ async def approval(request: Request, approval_id: str) -> Response:
 
 
 @router.api_route("/approvals/{approval_id}/decision", methods=READ)
-async def not_a_decision(approval_id: str) -> Response:
+async def not_a_decision(request: Request, approval_id: str) -> Response:
     """Back to the page, for whoever opens the address of an answer that was refused."""
+    await visitor_of(request)
     return RedirectResponse(f"/approvals/{quote(approval_id, safe='')}", 303)
 
 
