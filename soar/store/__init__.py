@@ -7,7 +7,8 @@ the call that wrote it returns. What comes out are the nouns of `soar.model`.
 * `database`, `schema`, `lock`: the file, its schema, its one engine
 * `writer`, `reader`: the one thread that writes, in groups; the threads that read beside it
 * `commit`, `ledger`, `inbox`, `signals`: what is written inside a transaction
-* `alerts`, `executions`, `containments`, `questions`, `approvals`, `reviews`, `versions`, `tokens`: the subjects
+* `alerts`, `executions`, `containments`, `questions`, `approvals`, `messages`, `reviews`, `sessions`, `versions`,
+  `tokens`: the subjects
 * `rows`, `text`, `pages`: rows in bulk, JSON in columns, lists by cursor
 * `tables`, `migrations`: the schema
 

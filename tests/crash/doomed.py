@@ -24,7 +24,7 @@ from tests.crash.ending import End
 from tests.crash.people import People
 from tests.crash.playbooks import CHILD, EVERY_KIND, LINGERING
 
-PATIENCE = 90.0
+PATIENCE = 180.0
 """Seconds until an end that does not come fails the test."""
 LOOK = 0.1
 RUNS = 4
