@@ -16,7 +16,7 @@ from soar.approval.notices import Notices
 from soar.clock import Clock
 from soar.config import PersonSettings
 from soar.connector.channel import AnsweringChannel
-from soar.errors import NotFound, SignatureInvalid
+from soar.errors import SignatureInvalid
 from soar.model.notice import Interaction
 from soar.playbook import Staff
 from soar.store import Store
@@ -72,8 +72,7 @@ class ApprovalService:
         """Take in what a channel's service has sent here; back within a time that such a service waits.
 
         Raises:
-            NotFound: no channel takes answers this way.
-            SignatureInvalid: it is from none of them.
+            SignatureInvalid: it is from no channel of ours; whether there is one is not told.
             DeliveryMalformed: it is, and cannot be read.
             StoreError: the answer could not be stored.
         """
@@ -88,14 +87,12 @@ class ApprovalService:
             log.warning("an answer is acknowledged before it is stored: the store is slow", connection=name)
 
     def _opened(self, body: bytes, headers: Mapping[str, str]) -> tuple[str, Interaction | None]:
-        refused: SignatureInvalid | None = None
+        refused = SignatureInvalid("no connection of soar.yaml takes answers here; see docs/slack.md")
         for name, channel in self._answering().items():
             try:
                 return name, channel.opened(body, headers, self._clock.now() / 1000)
             except SignatureInvalid as error:
                 refused = error
-        if refused is None:
-            raise NotFound("no connection of soar.yaml takes answers here; see docs/slack.md")
         log.warning("a delivery was refused", reason=str(refused))
         raise refused
 

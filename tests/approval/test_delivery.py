@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from soar.approval.service import ACK
-from soar.errors import NotFound, SignatureInvalid, StoreUnavailable
+from soar.errors import SignatureInvalid, StoreUnavailable
 from soar.model.approval import Approval, Vote
 from soar.model.notice import Interaction
 from tests.approval.conftest import Board, World
@@ -101,7 +101,7 @@ async def test_what_asks_for_nothing_is_acknowledged(delivering: World) -> None:
 
 async def test_without_a_channel_that_takes_answers_there_is_no_way_in(world: World) -> None:
     del world.post.made["slack"]
-    with pytest.raises(NotFound, match=r"docs/slack\.md"):
+    with pytest.raises(SignatureInvalid, match=r"docs/slack\.md"):
         await world.service.deliver(b"", SIGNED)
 
 
