@@ -8,7 +8,7 @@ from typing import Final
 from starlette.responses import RedirectResponse, Response
 
 from soar.approval.review import close_review
-from soar.errors import Conflict, RequestInvalid
+from soar.errors import Conflict
 from soar.model.review import ReviewState
 from soar.runtime import Runtime
 from soar.web.pages.forms import form_token, spent
@@ -56,11 +56,15 @@ async def closed(runtime: Runtime, visitor: Visitor, review_id: str, form: Mappi
     finding = form.get("finding", "")
     if not finding.strip():
         return await page(runtime, visitor, "open", status=422, notice="Say what you have looked at and found.")
-    if not await runtime.store.sessions.spend(nonce, until):
+    if await runtime.store.sessions.was_spent(nonce):
         return await page(runtime, visitor, "closed", status=409, notice="This form was sent before; it counts once.")
     staff, now = runtime.definitions.staff(), runtime.clock.now()
+    late = ""
     try:
         await close_review(runtime.store, staff, review_id, visitor.person, finding, now)
-    except (Conflict, RequestInvalid) as error:
-        return await page(runtime, visitor, "open", status=409, notice=str(error))
+    except Conflict as error:
+        late = str(error)
+    await runtime.store.sessions.spend(nonce, until)  # after it is closed, as for requests
+    if late:
+        return await page(runtime, visitor, "closed", status=409, notice=late)
     return RedirectResponse("/reviews?status=closed", 303)

@@ -9,6 +9,10 @@ import httpx
 import pytest
 from starlette.routing import Route
 
+from soar.clock import SystemClock
+from soar.ids import derived_id
+from soar.model.approval import Approval, Approvers, Stage, Vote
+from soar.store.approvals import insert_approvals
 from soar.web.pages import router
 from tests.web.pages.browsing import HOSTILE, addresses, answer, asked, signed_in, standing, token_in
 from tests.web.serving import Served, until
@@ -59,6 +63,50 @@ def test_the_page_shows_what_would_be_done_and_what_is_held_already(server: Serv
     assert "Asked</dt><dd>nobody in particular, for 1h (now)" in page
     assert re.search(r"SHA-256 [0-9a-f]{64}", page)
     assert re.search(r"Until</dt><dd>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", page)
+
+
+def test_every_value_open_expression_and_stage_stands_on_the_page(server: Served, ben: httpx.Client) -> None:
+    now = SystemClock().now()
+    item = {
+        "path": "both/block",
+        "action": "gone.block_ip",
+        "values": {"deep": {"list": ["<b>", 2, None]}, "text": "one\ntwo", "number": 5, "yes": True},
+        "open": {"ticket": "{{ steps.ticket.output.key }}"},
+        "effect": "Deny <i>one</i>",
+        "risk": "high",
+    }
+    stages = (Stage(("slack:#soc", "ana"), 900.0), Stage(("leads",), 5_400.0))
+    one = Approval(
+        derived_id("shown"), "e1", "both", 1, "asked", "Both?", (item,), "d" * 64,
+        Approvers(groups=("leads",), required=2, excluded=("requester",)), "source:siem", now, stages,
+        due_at=now + 5_400_000, stage=1, on_timeout="approve",
+    )  # fmt: skip
+    store = server.runtime.store
+
+    async def kept() -> None:
+        await store._writer.run(lambda db: insert_approvals(db, [one]))
+        await store._writer.run(lambda db: db.execute("UPDATE approvals SET told = 2 WHERE id = ?", (one.id,)).rowcount)
+        await store.approvals.vote(one.id, Vote("cleo", "approve", now, "slack", "seen <it>"), now)
+
+    server.run(kept())
+    page = html.unescape(ben.get(f"/approvals/{one.id}").text)
+    for text in (
+        '"<b>",\n    2,\n    null',
+        "one\ntwo",
+        "<dt>number</dt><dd>5</dd>",
+        "<dt>yes</dt><dd>true</dd>",
+        "<dt>ticket (known later)</dt><dd><code>{{ steps.ticket.output.key }}</code></dd>",
+        "Deny <i>one</i>",
+        "gone (no longer in soar.yaml)",
+        "2 yes; one no settles it",
+        "group leads, not the requester",
+        "no answer is a yes",
+        "<dt>Asked</dt><dd>slack:#soc, ana, for 15m</dd>",
+        "<dt>Then</dt><dd>leads, for 90m (now)</dd>",
+        "<strong>cleo</strong>: approve, by slack, ",
+        "seen <it>",
+    ):
+        assert text in page, text
 
 
 def test_alert_text_stays_text(server: Served, ben: httpx.Client) -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from soar.clock import SystemClock
+from soar.store import Session
 from tests.web.pages.browsing import asked
 from tests.web.serving import Served
 
@@ -94,3 +95,21 @@ def test_a_session_ends_with_its_time(server: Served, ben: httpx.Client, monkeyp
     later = SystemClock().now() + 3_600_001
     monkeypatch.setattr(server.runtime.clock, "now", lambda: later)
     assert ben.get("/approvals").status_code == 303
+
+
+def test_a_session_ends_when_its_person_is_no_longer_in_the_file(server: Served, browser: httpx.Client) -> None:
+    store, now = server.runtime.store, SystemClock().now()
+    [token] = [one for one in server.run(store.tokens.list()) if one.name == "dora"]
+    session = Session("dora", token.id, now, now + 60_000)
+    server.run(store.sessions.open(hashlib.sha256(b"of-dora").hexdigest(), session))
+    led = browser.get("/approvals", headers={"Cookie": "soar_session=of-dora"})
+    assert (led.status_code, led.headers["location"]) == (303, "/sign-in?next=%2Fapprovals")
+
+
+def test_signing_in_again_ends_the_session_before(browser: httpx.Client) -> None:
+    browser.post("/sign-in", data={"token": "token-of-ben"})
+    first = browser.cookies["soar_session"]
+    browser.post("/sign-in", data={"token": "token-of-ben"})
+    assert browser.get("/approvals").status_code == 200
+    browser.cookies.clear()
+    assert browser.get("/approvals", headers={"Cookie": f"soar_session={first}"}).status_code == 303
