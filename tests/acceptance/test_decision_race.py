@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -48,13 +49,17 @@ class CommandLine:
 
     def __init__(self, child: asyncio.subprocess.Process) -> None:
         self._child = child
+        self.takes = 0.02
+        """Seconds it took the last times, on this machine at this moment."""
 
     async def deny(self, approval: str) -> tuple[int, str]:
         """Its exit code, and what it said."""
         assert self._child.stdin is not None
         assert self._child.stdout is not None
+        began = time.monotonic()
         self._child.stdin.write(f"{approval}\n".encode())
         code, _, said = (await self._child.stdout.readline()).decode().partition(" ")
+        self.takes = 0.8 * self.takes + 0.2 * (time.monotonic() - began)
         return int(code), said
 
 
@@ -139,7 +144,7 @@ async def _one_round(ana: aiohttp.ClientSession, ben: CommandLine, approval: str
         await asyncio.sleep(seconds)  # the command line takes longer to come to its write: without this, no race
         return await approve(ana, approval)
 
-    (status, detail), (code, said) = await asyncio.gather(late(draw.uniform(0, 0.04)), ben.deny(approval))
+    (status, detail), (code, said) = await asyncio.gather(late(draw.uniform(0, 1.5 * ben.takes)), ben.deny(approval))
     assert (status == 200) != (code == 0), (status, detail, code, said)
     if status == 200:
         assert "approved already, by person:ana" in said, said
