@@ -139,9 +139,14 @@ class Week:
 
     async def _work(self) -> None:
         """Until nothing is under way, in engines that were frozen neither."""
-        left = [task for engine in self._frozen for task in engine._tasks]
-        await self._drive(asyncio.gather(self.engine.settle(), *left))
-        self._frozen = [engine for engine in self._frozen if engine._tasks]
+        while True:
+            began = self.clock.now()
+            left = [task for engine in self._frozen for task in engine._tasks]
+            await self._drive(asyncio.gather(self.engine.settle(), *left))
+            self._frozen = [engine for engine in self._frozen if engine._tasks]
+            # What a thawed engine slept through may have brought something due after ours had come to rest.
+            if not left or self.clock.now() == began:
+                return
 
     async def _drive(self, working: asyncio.Future[Any], turns: int = 1_000_000, *, asleep: bool = False) -> None:
         """Turn the loop for as long as this works; sleeps pass at once when all that works is asleep, or go on."""
