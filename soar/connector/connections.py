@@ -23,7 +23,15 @@ from soar.connector.limits import RateLimiter
 from soar.connector.masking import Masker
 from soar.connector.registry import ConnectorRegistry
 from soar.connector.secrets import SecretResolver
-from soar.errors import ConfigError, ConnectorDefinitionError, ConnectorError, NotFound
+from soar.errors import (
+    ConfigError,
+    ConnectorDefinitionError,
+    ConnectorError,
+    NotFound,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+)
 from soar.model.action import ActionCall, ActionSpec, Outcome, Prepared, UndoCall
 
 _NAMES: Final = frozenset({"username", "user", "client_id"})
@@ -138,11 +146,17 @@ class ConnectionSet:
 
         Raises:
             NotFound: there is no such connection.
-            Unavailable, Refused, OutcomeUnknown: what became of it.
+            Unavailable, Refused, OutcomeUnknown: what became of it, in words without secrets.
         """
         connection = self._connection(name)
         timeout = connection.config.timeout or _CHANNEL_TIMEOUT
-        return await self._started(connection).within_call(work, timeout, changes=changes)
+        try:
+            return await self._started(connection).within_call(work, timeout, changes=changes)
+        except Unavailable as error:
+            raise Unavailable(self._masker.text(str(error)), retry_after=error.retry_after) from error
+        except ConnectorError as error:
+            kind = OutcomeUnknown if isinstance(error, OutcomeUnknown) else Refused
+            raise kind(self._masker.text(str(error))) from error
 
     async def start(self) -> None:
         """Resolve secrets and make the connectors.

@@ -258,13 +258,18 @@ class RunCalls:
         return unknown
 
     async def _told_of_all(self, ready: Ready, outcome: Outcome) -> Outcome:
-        """This try changed nothing. Where an earlier one had no answer, that says nothing of the change (S21)."""
+        """This try changed nothing. Where an earlier one had no answer, that says nothing of the change (S21).
+
+        A system that knows the key has answered for all of them when it refuses; what it contains stays suspected.
+        """
         if ready.hold_attempt == ready.run.attempt:
             return outcome
         told = await self._connections.verify(ready.call) if ready.spec.verifies else None
         if told is not None and told.kind in ("done", "absent"):
             return told if told.kind == "done" else outcome
         message = f"{outcome.message}; and an earlier try, which had no answer, may have happened"
+        if outcome.kind == "refused" and ready.spec.idempotent:
+            return replace(outcome, message=message, earlier_unknown=True)
         return Outcome("unknown", message=message, retry_after=outcome.retry_after)
 
     async def cut(self, ready: Ready) -> Outcome:
@@ -283,7 +288,8 @@ class RunCalls:
     def settle(self, ready: Ready, outcome: Outcome, at: Millis) -> tuple[LedgerChange, ...]:
         run, contains = ready.run, ready.contains
         back: tuple[LedgerChange, ...] = ()
-        if ready.reserved and outcome.kind in ABSENT:
+        absent = outcome.kind in ABSENT and not outcome.earlier_unknown
+        if ready.reserved and absent:
             back = (GiveBack(run.path, run.attempt),)
         if contains is None or ready.call.simulated:
             return back
@@ -293,7 +299,7 @@ class RunCalls:
             if not undo.direct:
                 undo = self._undo_call(run, ready.spec, ready.prepared, ready.call, outcome)
             return (*back, Settle(hold, "applied", at, undo))
-        return (*back, Settle(hold, "absent" if outcome.kind in ABSENT else "unknown", at))
+        return (*back, Settle(hold, "absent" if absent else "unknown", at))
 
     def over_budget(self, ready: Ready, budget: str, at: Millis) -> Fact:
         return self._clearance.over_budget(ready.run, ready.spec, ready.prepared, budget, at)

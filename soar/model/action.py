@@ -92,6 +92,8 @@ class Outcome:
     """A more exact `error.kind` than the outcome's own, when there is one: `too_large`, `timeout`."""
     simulated: bool = False
     """Nothing was sent: `output` is the action's example (S36)."""
+    earlier_unknown: bool = False
+    """This try changed nothing, and an earlier one of the same call, which had no answer, may have (S21)."""
     big: bool = False
     """`output` is over 64 KiB: it belongs into an artefact, and history keeps a reference (S8)."""
 

@@ -168,4 +168,4 @@ async def test_a_broken_glass_calls_at_once_is_mailed_and_waits_for_its_review_a
         (review,) = await api.all("/reviews")
     assert (review["status"], review["by"], review["approval_id"]) == ("open", "person:kim", found["id"])
     assert len(await mailed(post, "ciso@example.com")) == 1
-    assert len(target.calls) == 1
+    assert len({call.key for call in target.calls}) == 1, "killed before its answer was on record, it is made again"

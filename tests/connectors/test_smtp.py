@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,28 @@ async def test_a_bad_password_is_refused_once_and_never_shown(proof: Certificate
         assert part.sign_ins == 1
         health = await connections.health("subject")
         assert not health.ok and "wrong-p" not in health.detail + outcome.message
+
+
+@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("code", [250, 451, 550])
+async def test_g02_a_server_that_repeats_the_password_shows_it_to_nobody(  # G02 G03
+    proof: Certificate, command: str, code: int
+) -> None:
+    signed_in = base64.b64encode(f"\0{USERNAME}\0{PASSWORD}".encode()).decode()
+    repeated = f"{code} you are {USERNAME} with {PASSWORD}, that is AUTH PLAIN {signed_in}"
+    async with (
+        mail_server(tls_context=proof.context) as part,
+        connected("smtp", protected(part, proof), SECRETS) as connections,
+    ):
+        part.answers[command] = repeated
+        outcome = await sent(connections)
+        shown = f"{outcome.message} {outcome.output}"
+        try:
+            shown += str(await told(connections))
+        except ConnectorError as error:
+            shown += str(error)
+    for secret in (PASSWORD, PASSWORD[:12], signed_in, signed_in[8:28]):
+        assert secret not in shown
 
 
 async def test_a_server_without_sign_in_is_refused_when_there_is_a_password() -> None:

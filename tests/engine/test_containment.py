@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-import pytest
-
 from soar.store import ContainmentFilter
 from soar.testing.connections import Answer, FakeConnections
 from soar.testing.stage import Stage
@@ -137,12 +133,11 @@ async def test_s33_no_expiry_lets_go_of_a_call_that_is_made_again(world: Stage, 
     assert (await _only(world)).state == "held"  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("second", ["unavailable", "refused"])
 async def test_s21_a_try_that_did_nothing_says_nothing_of_an_earlier_one_without_an_answer(
-    world: Stage, connections: FakeConnections, second: Literal["unavailable", "refused"]
+    world: Stage, connections: FakeConnections
 ) -> None:
     """The first try may have blocked: the containment stays suspected, and a person is asked in the end."""
-    connections.script("gateway.loose", Answer.error("lost"), Answer.error(second))
+    connections.script("gateway.loose", Answer.error("lost"), Answer.error("unavailable"))
     steps = "- {id: loose, action: gateway.loose, with: {ip: 203.0.113.9}, retry: {attempts: 3, delay: 30s}}\n"
     execution = await world.open(playbook(steps), {})
     await world.run(until=world.clock.now() + HOUR)
@@ -151,6 +146,20 @@ async def test_s21_a_try_that_did_nothing_says_nothing_of_an_earlier_one_without
     assert (await _only(world)).state == "suspected"  # type: ignore[attr-defined]
     (question,) = (await world.store.questions.page()).items
     assert "an earlier try, which had no answer, may have happened" in question.message
+
+
+async def test_s21_a_refused_repeat_under_its_key_ends_the_step_and_what_it_may_contain_is_taken_back(
+    world: Stage, connections: FakeConnections
+) -> None:
+    connections.script("gateway.loose", Answer.error("lost"), Answer.error("refused", "the list is full"))
+    steps = "- {id: loose, action: gateway.loose, with: {ip: 203.0.113.9}, retry: {delay: 30s}, undo: {after: 2h}}\n"
+    execution = await world.open(playbook(steps), {})
+    done = await world.finish(execution)
+    assert (done.state, (done.error or {})["kind"]) == ("failed", "refused")
+    assert (await _only(world)).state == "suspected"  # type: ignore[attr-defined]
+    await world.run(until=world.clock.now() + 3 * HOUR)
+    assert connections.names().count("gateway.tighten") == 1
+    assert (await _only(world)).state == "lifted"  # type: ignore[attr-defined]
 
 
 async def test_s21_a_refused_repeat_of_what_is_known_to_be_absent_is_refused(
