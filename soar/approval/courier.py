@@ -170,6 +170,9 @@ class Courier:
     async def _attempt(self, message: Message) -> bool:
         """Send or edit one; False when its place does not answer now."""
         now = self._clock.now()
+        if message.state == "waiting" and message.lost >= _LOSSES:  # the second time, this process died of it
+            await self._store.messages.refused(message, f"its answer was lost twice ({message.error})", now)
+            return True
         try:
             channel = self._connections.channel(message.connection)
             if message.kind == "request":

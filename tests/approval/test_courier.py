@@ -63,6 +63,19 @@ async def test_d12_what_a_dead_process_was_posting_is_posted_once_more_and_marke
     assert (posted["buttons"], posted["notice"].repeated) == (True, True)
 
 
+async def test_d12_a_process_that_dies_of_each_post_does_not_post_for_ever(world: World) -> None:
+    world.post.faults["slack"] = [Unavailable("down")]
+    execution = await world.ask()
+    for _ in range(2):
+        [message] = await world.messages(execution)
+        assert await world.store.messages.begin(message)  # and here the process dies
+        await world.restart()
+    await world.later(60)
+    [message] = await world.messages(execution)
+    assert (message.state, message.lost) == ("refused", 2)
+    assert world.board.messages == []
+
+
 @pytest.mark.parametrize("word", ["invalid_blocks", "channel_not_found"])
 async def test_d13_a_refused_request_goes_to_the_next_stage_at_once_and_is_not_asked(world: World, word: str) -> None:
     world.post.faults["slack"] = [Refused(f"Slack answered 200 {word}")]
