@@ -40,6 +40,29 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+class FollowedClock:
+    """Another's wall clock, looked at now and then; in between it goes on by this machine's own seconds (S43).
+
+    Several processes that go by one clock agree on what is due, whatever their machines' clocks say.
+    """
+
+    def __init__(self, now: Millis) -> None:
+        self.follow(now)
+
+    def follow(self, now: Millis, lag: float = 0.0) -> None:
+        """The other's clock says `now`, or said so `lag` seconds ago."""
+        self._now, self._at = now, time.monotonic() - lag
+
+    def now(self) -> Millis:
+        return self._now + round((time.monotonic() - self._at) * 1000)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
 def as_datetime(at: Millis) -> datetime:
     """An instant as an aware UTC datetime, for people and templates."""
     return datetime.fromtimestamp(at / 1000, tz=UTC)

@@ -225,6 +225,10 @@ class StoreUnavailable(StoreError):
     """The rows could not be written; nothing was kept."""
 
 
+class CommitUnknown(StoreUnavailable):
+    """The connection was lost while a transaction committed: only reading again tells whether it did (S41)."""
+
+
 class StoreBusy(StoreError):
     """Another process is the engine of this database."""
 

@@ -5,28 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from ipaddress import ip_network
 from typing import Any, Literal, NamedTuple
 
 from soar.approval.destinations import Destinations
-from soar.approval.glass import Glass
 from soar.approval.notices import Notices
 from soar.approval.service import ApprovalService
-from soar.clock import Clock, SystemClock
+from soar.clock import Clock, FollowedClock, SystemClock
 from soar.config import Settings
-from soar.connector.connections import ConnectionSet
-from soar.connector.masking import Masker
-from soar.connector.registry import ConnectorRegistry
-from soar.connector.secrets import SecretResolver
-from soar.engine import Engine, Guardrails, Limits, Rerun, Upkeep, listened, run_again
+from soar.database import open_store
+from soar.definitions import Definitions, LoadedPlaybooks
+from soar.engine import Engine, Guardrails, Limits, Rerun, Upkeep, run_again
+from soar.engine.membership import Membership, Shared
 from soar.engine.pinned import PinnedPlaybooks
+from soar.engine.shared import SharedEngine
 from soar.engine.stops import StopSwitches
-from soar.errors import DefinitionError, NotFound, Problem, RequestInvalid
+from soar.errors import NotFound, Problem, RequestInvalid
 from soar.ingest.kinds import load_kinds
 from soar.ingest.manual import MANUAL, by_hand, execution_id, manual_source
-from soar.ingest.match import Matcher
 from soar.ingest.opening import pins_of, switched_off
 from soar.ingest.process import Processor
 from soar.ingest.receive import Intake
@@ -34,122 +30,10 @@ from soar.ingest.repeats import RepeatCap
 from soar.ingest.ringer import Ringer
 from soar.ingest.source import open_sources
 from soar.model.actor import Actor
-from soar.model.alert import Alert, Match
 from soar.model.execution import Execution, ExecutionMode
-from soar.model.playbook import Playbook
-from soar.playbook import Catalog, Staff, fitted, load_catalog
-from soar.policy import OwnAddresses, Policy, load_rules
-from soar.store import Store, engine_lock
-
-
-@dataclass(frozen=True)
-class LoadedPlaybooks:
-    """The playbooks of this moment: they match as one set and are recorded as one set."""
-
-    catalog: Catalog
-    matcher: Matcher
-    events: frozenset[str] = frozenset()
-    """The names of events that some of them name."""
-
-    @classmethod
-    def of(cls, catalog: Catalog) -> LoadedPlaybooks:
-        playbooks = catalog.playbooks.values()
-        return cls(catalog, Matcher(playbooks), frozenset(name for book in playbooks for name in listened(book)))
-
-    @property
-    def digest(self) -> str:
-        return self.catalog.digest
-
-    @property
-    def playbooks(self) -> Mapping[str, Playbook]:
-        return self.catalog.playbooks
-
-    def match(self, alert: Alert) -> list[Match]:
-        return self.matcher.match(alert)
-
-    def wants(self, name: str) -> bool:
-        """Whether some playbook waits for events of that name, or is opened by them."""
-        return any(fnmatchcase(name, pattern) for pattern in self.events)
-
-
-def policy_of(settings: Settings, connections: ConnectionSet) -> Policy:
-    """The policy as its file is now.
-
-    Raises:
-        ConfigError: it does not hold.
-    """
-    own = OwnAddresses.of(settings, connections.hosts())
-    return Policy(load_rules(settings, own, connections.specs(), channel_names(connections)))
-
-
-def channel_names(connections: ConnectionSet) -> frozenset[str]:
-    """What may stand before the colon of a channel: the connections that carry messages, and their kinds."""
-    made = connections.channels()
-    return frozenset({*made, *(channel.prefix for channel in made.values())})
-
-
-@dataclass(frozen=True)
-class Definitions:
-    """What the files say, before anything is opened: enough to check, to test and to explain."""
-
-    settings: Settings
-    masker: Masker
-    secrets: SecretResolver
-    registry: ConnectorRegistry
-    connections: ConnectionSet
-    policy: Policy
-
-    @classmethod
-    def read(cls, settings: Settings, clock: Clock | None = None) -> Definitions:
-        """Load connectors and connections; needs no secret.
-
-        Raises:
-            ConfigError, ConnectorDefinitionError: they do not hold, or the policy does not.
-        """
-        masker = Masker()
-        secrets = SecretResolver(masker, folder=settings.folder)
-        registry = ConnectorRegistry.load([settings.connectors])
-        connections = ConnectionSet(
-            registry, settings.connections, secrets, settings.egress.allow, clock or SystemClock(), masker
-        )
-        return cls(settings, masker, secrets, registry, connections, policy_of(settings, connections))
-
-    def with_policy_anew(self) -> Definitions:
-        """The same with the policy as its file is now.
-
-        Raises:
-            ConfigError: it does not hold.
-        """
-        return replace(self, policy=policy_of(self.settings, self.connections))
-
-    def catalog(self) -> Catalog:
-        """The playbooks of the configured folder, with everything that is wrong with them."""
-        sources, staff = list(self.settings.sources), self.staff()
-        return load_catalog(self.settings.playbooks, self.connections.specs(), sources, staff)
-
-    def staff(self) -> Staff:
-        """The people, and for which actions policy takes their silence for a yes."""
-        silence = self.policy.rules.file.approve_on_timeout or ()
-        return Staff.of(self.settings, silence, channel_names(self.connections))
-
-    def glass(self) -> Glass:
-        """Who may approve alone, and who is told of it."""
-        settings = self.settings
-        return Glass.of(
-            self.policy, Destinations(self.connections, settings.people, settings.groups), settings.public_url
-        )
-
-    def sound_catalog(self) -> Catalog:
-        """The playbooks of the configured folder, when nothing is wrong with them.
-
-        Raises:
-            DefinitionError: every error in any of them.
-        """
-        catalog = self.catalog()
-        errors = [problem for problem in catalog.problems if problem.severity == "error"]
-        if errors:
-            raise DefinitionError(errors)
-        return catalog
+from soar.playbook import Catalog, fitted
+from soar.role import Role
+from soar.store import Store, engine_lock, is_postgres
 
 
 class Asked(NamedTuple):
@@ -168,7 +52,10 @@ def upkeep_of(settings: Settings) -> Upkeep:
 class Runtime:
     """One process: intake, processor and engine on one database."""
 
-    def __init__(self, definitions: Definitions, store: Store, catalog: Catalog, clock: Clock) -> None:
+    def __init__(
+        self, definitions: Definitions, store: Store, catalog: Catalog, clock: Clock, role: Role | None = None
+    ) -> None:
+        self.role = role or Role()
         self.definitions = definitions
         self.settings = definitions.settings
         self.masker = definitions.masker
@@ -180,21 +67,9 @@ class Runtime:
         for playbook in catalog.playbooks.values():
             self.pinned.keep(playbook)
         execution = self.settings.execution
-        limits = Limits(
-            active=execution.side_by_side, on_failure=execution.on_failure_timeout, timeout=execution.timeout
-        )
         self.guardrails = Guardrails(definitions.policy)
-        self.engine = Engine(
-            store,
-            self.connections,
-            self.pinned,
-            clock,
-            limits,
-            guardrails=self.guardrails,
-            mask=self.masker.mask,
-            wanted=lambda name: self.loaded.wants(name),  # noqa: PLW0108 # the set in use changes
-            upkeep=upkeep_of(self.settings),
-        )
+        self.membership = self._membership() if store.database.shared else None
+        self.engine = self._engine()
         kinds = load_kinds([self.settings.connectors])
         sources = open_sources(self.settings, kinds, definitions.secrets.resolve)
         cap = RepeatCap(store.repeats, store.events, store.audit, clock, execution.repeats, execution.repeats_window)
@@ -208,6 +83,7 @@ class Runtime:
             mask=self.masker.mask,
             paused=self.guardrails.stops.paused,
             cap=cap,
+            share=self.membership.share if self.membership else lambda: None,
         )
         self.ringer = Ringer(
             store.alerts, store.events, store.audit, lambda: self.loaded.playbooks, clock, self.processor.wake
@@ -221,6 +97,30 @@ class Runtime:
         self._processing: asyncio.Task[None] | None = None
         self._ringing: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
+
+    def _membership(self) -> Membership:
+        process = self.role.process(self.clock.now())
+        membership = Membership(self.store, self.clock, process, may_keep=self.role.may_keep)
+        membership.while_keeping(self._keep, self._hand_over)
+        return membership
+
+    def _engine(self) -> Engine:
+        """The only one of a file, or one of several on a server."""
+        execution = self.settings.execution
+        limits = Limits(
+            active=execution.side_by_side, on_failure=execution.on_failure_timeout, timeout=execution.timeout
+        )
+        parts = (self.store, self.connections, self.pinned, self.clock, limits)
+        options: dict[str, Any] = {
+            "guardrails": self.guardrails,
+            "mask": self.masker.mask,
+            "wanted": lambda name: self.loaded.wants(name),  # noqa: PLW0108 # the set in use changes
+            "upkeep": upkeep_of(self.settings),
+        }
+        if self.membership is None:
+            return Engine(*parts, **options)
+        shared = Shared(self.store.queue, self.store.conninfo, self.membership, self.role.zones)
+        return SharedEngine(*parts, shared=shared, **options)
 
     def _approvals(self) -> ApprovalService:
         people, groups = self.settings.people, self.settings.groups
@@ -237,19 +137,22 @@ class Runtime:
         )
 
     @classmethod
-    async def build(cls, settings: Settings, *, clock: Clock | None = None) -> Runtime:
+    async def build(cls, settings: Settings, *, clock: Clock | None = None, role: Role | None = None) -> Runtime:
         """Read every definition and open the store; nothing runs yet.
 
         Raises:
             ConfigError, DefinitionError: something does not hold; nothing was opened.
             StoreError: the database cannot be used.
         """
-        clock = clock or SystemClock()
+        followed = FollowedClock(SystemClock().now()) if is_postgres(settings.database) else None
+        clock = clock or followed or SystemClock()
         definitions = Definitions.read(settings, clock)
         catalog = definitions.sound_catalog()
-        store = await Store.open(settings.database)
+        store = await open_store(settings)
         try:
-            return cls(definitions, store, catalog, clock)
+            if followed is not None:
+                followed.follow(await store.now())
+            return cls(definitions, store, catalog, clock, role)
         except BaseException:
             await store.close()
             raise
@@ -273,12 +176,25 @@ class Runtime:
             ConfigError: a connection's secret is missing.
         """
         self._lock.enter_context(engine_lock(self.settings.database, serving=serving))
+        if self.membership is not None and self.role.kind == "command":
+            await self.membership.alone()
         await self.connections.start()
         await self.keep_versions(self.loaded.catalog)
         await self.engine.start()
-        self.approvals.start()
+        if self.membership is None:
+            await self._keep()
         self._processing = asyncio.create_task(self.processor.run())
+
+    async def _keep(self) -> None:
+        """Begin what one process does for all."""
+        self.approvals.start()
         self._ringing = asyncio.create_task(self.ringer.run())
+
+    async def _hand_over(self) -> None:
+        """End it; what is under way may end."""
+        await _cancelled(self._ringing)
+        self._ringing = None
+        await self.approvals.stop(self.settings.execution.stop_grace)
 
     async def reload(self) -> LoadedPlaybooks:
         """Take up policy and playbooks as their files are now, in one step.
@@ -306,11 +222,8 @@ class Runtime:
 
     async def stop(self) -> None:
         """Let open calls end, give the rest back to the queue, and close everything."""
-        for task in (self._ringing, self._processing):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-        await self.approvals.stop(self.settings.execution.stop_grace)
+        await _cancelled(self._processing)
+        await self._hand_over()
         await self.engine.stop(self.settings.execution.stop_grace)
         await self.connections.close()
         await self.store.close()
@@ -367,3 +280,9 @@ class Runtime:
             playbook, pins = current, pins_of(current, self.loaded.playbooks)
         timeout = self.settings.execution.timeout
         return await run_again(self.store, execution_id, asked, playbook, pins, self.clock.now(), timeout)
+
+
+async def _cancelled(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
+
+from soar.store import Store
+from tests import postgres
 
 REQUIRED = os.environ.get("SOAR_PARTS_REQUIRED") == "1"
 
@@ -38,3 +42,42 @@ def refusal(skipped: object) -> str:
     """The reason of a skip, as the failure it is here."""
     reason = skipped[2] if isinstance(skipped, tuple) else str(skipped)
     return f"{reason}\nSOAR_PARTS_REQUIRED=1: a skip is a failure here; tests/parts/install.sh installs the parts."
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """One server for all tests of this process that ask for it."""
+    server = postgres.Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: postgres.Server) -> Iterator[str]:
+    """A new database on it, gone after the test."""
+    url = postgres_server.create()
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: postgres.Server) -> str:
+    """A database with the tables in it, to be copied: that is faster than making them each time."""
+    url = postgres_server.create()
+    asyncio.run(_make_tables(url))
+    return url
+
+
+@pytest.fixture
+def soar_postgres_url(postgres_server: postgres.Server, postgres_template: str) -> Iterator[str]:
+    """A new database on it that has its tables, gone after the test."""
+    url = postgres_server.create(postgres_template)
+    yield url
+    postgres_server.drop(url)
+
+
+async def _make_tables(url: str) -> None:
+    await (await Store.open(url)).close()

@@ -35,6 +35,7 @@ from soar.cli import (
     token,
     trail,
     version,
+    worker,
 )
 from soar.cli.failure import explain
 
@@ -50,7 +51,7 @@ tree = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-for _module in (init, check, test, schema, serve, run, stop, demo, version):
+for _module in (init, check, test, schema, serve, worker, run, stop, demo, version):
     tree.command(_module.__name__.rpartition(".")[2])(_module.command)
 tree.command("explain")(alerts.explain)
 tree.command("lift")(containments.lift)

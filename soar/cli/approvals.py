@@ -13,10 +13,10 @@ from soar.cli.output import Column, block, emit, fields, heading, note, say, tab
 from soar.cli.shared import Config, Cursor, Json, Limit, database, find, person, run
 from soar.cli.text import moment, short
 from soar.clock import SystemClock
+from soar.definitions import Definitions
 from soar.model.approval import Approval, Decision
 from soar.model.message import Message
 from soar.playbook import Staff
-from soar.runtime import Definitions
 from soar.store import Page, Store
 from soar.web import views
 

@@ -11,8 +11,8 @@ from soar.cli.shared import Config, Json, run
 from soar.config import load_settings
 from soar.connector.base import Health
 from soar.connector.registry import ConnectorDescription, ConnectorRegistry
+from soar.definitions import Definitions
 from soar.errors import ConfigError
-from soar.runtime import Definitions
 
 group = typer.Typer(no_args_is_help=True, help="Connectors and connections.")
 

@@ -12,7 +12,7 @@ from soar.cli.output import say
 from soar.cli.shared import Config, database, run
 from soar.config import load_settings
 from soar.errors import Conflict, NotFound
-from soar.store import Store
+from soar.store import PostgresOptions, Store, is_postgres
 from soar.store import upgrade as upgrade_schema
 
 group = typer.Typer(no_args_is_help=True, help="The database: schema, backup, restore.")
@@ -20,9 +20,9 @@ group = typer.Typer(no_args_is_help=True, help="The database: schema, backup, re
 
 @group.command()
 def upgrade(config: Config = None) -> None:
-    """Bring the schema to this version; no server may run on it meanwhile."""
-    url = load_settings(config).database
-    before, after = upgrade_schema(url)
+    """Bring the schema to this version; no server may run on a file meanwhile."""
+    settings = load_settings(config)
+    before, after = upgrade_schema(settings.database, PostgresOptions(**settings.postgres.model_dump()))
     say(f"the schema is at {after}" if before == after else f"upgraded from {before or 'nothing'} to {after}")
 
 
@@ -45,6 +45,8 @@ def restore(
 ) -> None:
     """Put a backup in the place of a database that is not there (move the old one away first)."""
     url = load_settings(config).database
+    if is_postgres(url):
+        raise Conflict("a PostgreSQL database is restored with its own tools: pg_restore")
     target = Path(url.removeprefix("sqlite:///"))
     if not source.exists():
         raise NotFound(f"{source}: there is no such backup")

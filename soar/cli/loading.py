@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from soar.config import Settings, load_settings
+from soar.definitions import Definitions
 from soar.errors import ConfigError, DefinitionError, Location, NotFound, PlaybookError, Problem
 from soar.ingest.kinds import load_kinds
 from soar.ingest.source import check_sources
 from soar.playbook import Catalog, load_files, playbook_files
-from soar.runtime import Definitions
 from soar.testing.suite import Suite, read_suite
 
 

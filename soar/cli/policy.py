@@ -14,12 +14,12 @@ from soar.cli.output import emit, fields, heading, note, say
 from soar.cli.shared import Config, Json
 from soar.clock import SystemClock
 from soar.config import load_settings
+from soar.definitions import Definitions
 from soar.model.policy import Judgement, Proposal
 from soar.model.severity import RANKS
 from soar.policy import Policy
 from soar.policy.file import RISKS, PolicyFile
 from soar.policy.load import approvers_of
-from soar.runtime import Definitions
 
 group = typer.Typer(no_args_is_help=True, help="The guardrails below the playbooks.")
 

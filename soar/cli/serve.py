@@ -11,6 +11,7 @@ from soar.cli.output import note
 from soar.cli.shared import Config
 from soar.config import Settings, load_settings
 from soar.errors import SoarError
+from soar.role import Role
 from soar.telemetry import logger
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ async def _serve(settings: Settings) -> int:
     from soar.web.app import create_app
     from soar.web.server import uvicorn_config
 
-    runtime = await Runtime.build(settings)
+    runtime = await Runtime.build(settings, role=Role("serve"))
     configure_logging(runtime.masker.mask)
     try:
         listener = _listen(settings)

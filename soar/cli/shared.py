@@ -16,6 +16,7 @@ import typer
 
 from soar.cli.failure import UsageFault
 from soar.config import Settings, load_settings
+from soar.database import open_store
 from soar.errors import NotAllowed, NotFound
 from soar.store import Page, Store
 
@@ -42,7 +43,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 async def database(config: Path | None) -> AsyncIterator[tuple[Settings, Store]]:
     """The settings and the open database, beside a server that may be running."""
     settings = load_settings(config)
-    store = await Store.open(settings.database, create=False)
+    store = await open_store(settings, create=False)
     try:
         yield settings, store
     finally:

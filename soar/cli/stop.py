@@ -12,8 +12,8 @@ from soar.cli.shared import Config, Json, database, operator_of, run
 from soar.cli.text import moment
 from soar.clock import SystemClock
 from soar.config import load_settings
+from soar.definitions import Definitions
 from soar.model.switch import Switch, scope_of
-from soar.runtime import Definitions
 from soar.web import views
 
 

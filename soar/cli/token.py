@@ -14,10 +14,11 @@ from soar.cli.shared import Config, Json, run
 from soar.cli.text import moment
 from soar.clock import SystemClock, rfc3339
 from soar.config import load_settings
+from soar.database import open_store
 from soar.errors import NotFound
 from soar.expression import near
 from soar.ids import new_id
-from soar.store import Store, Token
+from soar.store import Token
 
 group = typer.Typer(no_args_is_help=True, help="Bearer tokens for the API.")
 ROLES: Final = ("viewer", "analyst", "admin")
@@ -52,7 +53,7 @@ async def _create(config: Config, name: str, role: str, secret: str, person: str
     if person is not None and person not in settings.people:
         remedy = near(person, settings.people) or "write them into `people` first"
         raise NotFound(f"there is no person '{person}' in soar.yaml; {remedy}")
-    store = await Store.open(settings.database)
+    store = await open_store(settings)
     now, sha256 = SystemClock().now(), hashlib.sha256(secret.encode()).hexdigest()
     try:
         return await store.tokens.create(name, role, sha256, now, person)
@@ -85,7 +86,7 @@ def list_(config: Config = None, json: Json = False) -> None:
 
 
 async def _list(config: Config) -> list[Token]:
-    store = await Store.open(load_settings(config).database)
+    store = await open_store(load_settings(config))
     try:
         return await store.tokens.list()
     finally:
@@ -100,7 +101,7 @@ def revoke(name: Annotated[str, typer.Argument(help="Its name or id.")], config:
 
 
 async def _revoke(config: Config, name: str) -> None:
-    store = await Store.open(load_settings(config).database)
+    store = await open_store(load_settings(config))
     try:
         await store.tokens.revoke(name, SystemClock().now())
     finally:

@@ -69,10 +69,9 @@ def _shown(file: Path) -> str:
 
 def _anchored(settings: Settings, folder: Path, document: Document) -> Settings:
     """The same settings with relative paths starting at the file's folder."""
-    database = Path(settings.database.removeprefix(_SQLITE))
     anchored = settings.model_copy(
         update={
-            "database": f"{_SQLITE}{folder / database}",
+            "database": _database(settings.database, folder),
             "playbooks": folder / settings.playbooks,
             "connectors": folder / settings.connectors,
             "policy": folder / settings.policy if settings.policy else None,
@@ -83,6 +82,12 @@ def _anchored(settings: Settings, folder: Path, document: Document) -> Settings:
     anchored._document = document
     anchored._folder = folder  # a private attribute is how pydantic keeps what is no setting
     return anchored
+
+
+def _database(url: str, folder: Path) -> str:
+    if not url.startswith(_SQLITE):
+        return url
+    return f"{_SQLITE}{folder / url.removeprefix(_SQLITE)}"
 
 
 def _source(source: SourceSettings, folder: Path) -> SourceSettings:

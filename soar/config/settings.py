@@ -62,8 +62,12 @@ def _address(text: str) -> str:
 
 
 def _database(url: str) -> str:
+    if url.startswith(("postgresql://", "postgres://")):
+        if not urlsplit(url).path.strip("/"):
+            raise ValueError("this names no database on the server: write postgresql://user@host/soar")
+        return url
     if not url.startswith("sqlite:///") or len(url) == len("sqlite:///"):
-        raise ValueError("this version keeps its rows in SQLite: write sqlite:///soar.db (PostgreSQL is not there yet)")
+        raise ValueError("write sqlite:///soar.db for one process, or postgresql://user@host/soar for several")
     return url
 
 
@@ -160,7 +164,7 @@ class ConnectionSettings(Strict):
 
     connector: str
     zone: str | None = None
-    """The network zone it is reached from; one process serves all zones."""
+    """The network zone it is reached from: its calls are made by workers of that zone."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """The connector's own settings: see `soar connectors show NAME`."""
     secrets: dict[str, SecretRef] = Field(default_factory=dict)
@@ -191,6 +195,19 @@ class LimitSettings(Strict):
     """Deliveries being read or stored at one time; one more is answered 429."""
     read_timeout: Seconds = 15.0
     """How long a sender may take over one body."""
+
+
+class PostgresSettings(Strict):
+    """How each process uses a PostgreSQL database; of no meaning for a file."""
+
+    queue: Literal["pgqueuer", "procrastinate"] = "pgqueuer"
+    """What hands out executions to workers; the same for all processes of a database."""
+    readers: Annotated[int, Field(ge=1, le=64)] = 3
+    """Connections that read, at most; each process has two more, to write and for the queue."""
+    statement_timeout: Seconds = 30.0
+    """How long the server lets one statement take."""
+    lock_timeout: Seconds = 10.0
+    """How long the server lets one wait for whoever writes."""
 
 
 class ExecutionSettings(Strict):
@@ -255,6 +272,7 @@ class Settings(Strict):
     egress: EgressSettings = EgressSettings()
     limits: LimitSettings = LimitSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    postgres: PostgresSettings = PostgresSettings()
     containment: ContainmentSettings = ContainmentSettings()
     people: dict[str, PersonSettings] = Field(default_factory=dict)
     sign_in: SignInSettings = SignInSettings()

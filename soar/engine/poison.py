@@ -60,6 +60,11 @@ class Quarantine:
         """Whether it was taken up before, and nothing of it was written since."""
         return execution.id in self._suspects
 
+    def suspect(self, execution: Execution) -> None:
+        """It was taken up before, and nothing of it was written since: it begins now, and alone."""
+        self._suspects.add(execution.id)
+        self.enter(execution)
+
     def enter(self, execution: Execution) -> None:
         """It begins now; a suspect keeps the others from beginning."""
         if execution.id in self._suspects:

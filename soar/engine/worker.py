@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -232,7 +232,7 @@ class Engine:
             self._queued.discard(execution.id)
             self._quarantine.enter(execution)
             # Not an activation yet, but no second one may begin meanwhile.
-            self._active[execution.id] = _NOT_YET
+            self._active[execution.id] = NOT_YET
             task = asyncio.create_task(self._run(execution))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -242,20 +242,23 @@ class Engine:
         return len(self._active) < self._limits.active and not self._stopping and self._quarantine.alone is None
 
     async def _run(self, execution: Execution) -> None:
+        await self._guarded(execution.id, self._activate(execution))
+
+    async def _guarded(self, execution_id: str, work: Awaitable[bool]) -> None:
+        """The worker's edge: one execution never stops the others, nor is it tried again and again."""
         moved = True
         try:
-            moved = await self._activate(execution)
+            moved = await work
         except LeaseLost:
-            log.warning("execution has another owner", execution=execution.id)
+            log.warning("execution has another owner", execution=execution_id)
         except StoreUnavailable as error:
-            log.warning("execution put back", execution=execution.id, reason=str(error))
+            log.warning("execution put back", execution=execution_id, reason=str(error))
         except Exception as error:
-            # The worker's edge: one execution never stops the others, nor is it tried again and again.
-            log.exception("the engine failed on an execution", execution=execution.id)
-            await self._broke(execution.id, error)
+            log.exception("the engine failed on an execution", execution=execution_id)
+            await self._broke(execution_id, error)
         finally:
-            self._active.pop(execution.id, None)
-            self._quarantine.clear(execution.id)
+            self._active.pop(execution_id, None)
+            self._quarantine.clear(execution_id)
             self._fill()
         if moved:
             await self._set_bell()
@@ -273,13 +276,17 @@ class Engine:
     async def _activate(self, execution: Execution) -> bool:
         """Drive one execution; True when it may have moved the next bell."""
         # Before anything is read: its last owner may be frozen, not dead, and must not write behind it.
+        fresh = execution.state == "queued" and execution.epoch == 0 and execution.rerun_of is None
         execution, takes = await self._quarantine.take(execution)
+        return await self._carry(execution, takes, fresh=fresh)
+
+    async def _carry(self, execution: Execution, takes: int, *, fresh: bool) -> bool:
+        """Drive one that is ours; `fresh`: it has no history yet."""
         try:
             playbook, calls, alert = await self._loader.load(execution)
         except (NotFound, DefinitionError) as error:
             await self._give_up(execution, error)
             return False
-        fresh = execution.state == "queued" and execution.epoch == 0 and execution.rerun_of is None
         facts = [] if fresh else await self._store.executions.facts(execution.id)
         limit = round(self._limits.on_failure * 1000)
         facts = await with_artefacts(facts, self._store)
@@ -373,4 +380,4 @@ class _NotYet(Activation):
         """Its signals are read when it begins."""
 
 
-_NOT_YET = _NotYet()
+NOT_YET = _NotYet()

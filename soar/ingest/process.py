@@ -19,6 +19,7 @@ from soar.ingest.source import Source
 from soar.model.alert import Alert, Match, RawAlert
 from soar.model.execution import Execution
 from soar.model.playbook import Playbook
+from soar.store import Share
 from soar.store.units import Opening
 from soar.telemetry import ALERTS, MATCH_ERRORS, logger
 
@@ -56,7 +57,7 @@ OnOpened: TypeAlias = Callable[[Sequence[Execution], Mapping[str, Alert]], None]
 class Inbox(Protocol):
     """The part of the store that raw alerts wait in."""
 
-    async def unprocessed(self, limit: int = 500) -> list[RawAlert]: ...
+    async def unprocessed(self, limit: int = 500, share: Share | None = None) -> list[RawAlert]: ...
 
     async def open(self, openings: Sequence[Opening]) -> list[str]: ...
 
@@ -78,7 +79,9 @@ class Processor:
         mask: Callable[[Any], Any] = lambda data: data,
         paused: Paused = lambda _: None,
         cap: RepeatCap | None = None,
+        share: Callable[[], Share | None] = lambda: None,
     ) -> None:
+        self._share = share
         self._alerts = alerts
         self._sources = sources
         self._loaded = loaded
@@ -123,7 +126,7 @@ class Processor:
         Raises:
             StoreUnavailable: it could not be written; it will be found again.
         """
-        raws = await self._alerts.unprocessed(BATCH)
+        raws = await self._alerts.unprocessed(BATCH, self._share())
         if not raws:
             return False
         loaded = self._loaded()

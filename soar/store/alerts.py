@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -13,6 +12,7 @@ from soar.errors import Conflict, NotFound
 from soar.model.alert import Alert, KeptAlert, Match, RawAlert
 from soar.model.severity import RANKS
 from soar.store import rows
+from soar.store.connection import Connection
 from soar.store.inbox import keep, open_alerts
 from soar.store.pages import AlertFilter, Listing, Page
 from soar.store.reader import Reader
@@ -39,6 +39,17 @@ _DISABLED: Final = "schedule disabled: "
 """In `counters`, by playbook: since when."""
 _ENABLED: Final = "schedule enabled: "
 """In `counters`, by playbook: when it was enabled again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which raw alerts one of several processes takes on: twice would do no harm, only cost twice."""
+
+    place: int
+    of: int
+    """It is number `place`, from 0, of so many; -1 for one that takes on only what others have left."""
+    left_before: Millis
+    """What was received before then and still waits has been left: anybody takes it on (S40)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +123,9 @@ class Alerts:
         kept: list[KeptAlert] = await self._writer.submit(keep, alerts)
         return kept
 
-    async def unprocessed(self, limit: int = 500) -> list[RawAlert]:
-        """Those that wait to be processed, oldest first."""
-        return await self._reader.run(lambda db: _unprocessed(db, limit))
+    async def unprocessed(self, limit: int = 500, share: Share | None = None) -> list[RawAlert]:
+        """Those that wait to be processed, oldest first: all, or those of one of several processes."""
+        return await self._reader.run(lambda db: _unprocessed(db, limit, share))
 
     async def open(self, openings: Sequence[Opening]) -> list[str]:
         """Write each opening as one unit; the ids of the new executions that may begin.
@@ -233,15 +244,19 @@ def listed(filters: AlertFilter) -> Listing:
     return listing
 
 
-def _schedule_on(connection: sqlite3.Connection, playbook_id: str, now: Millis) -> None:
+def _schedule_on(connection: Connection, playbook_id: str, now: Millis) -> None:
     off = connection.execute("DELETE FROM counters WHERE name = ?", (f"{_DISABLED}{playbook_id}",))
     if off.rowcount:
         sql = "INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         connection.execute(sql, (f"{_ENABLED}{playbook_id}", now))
 
 
-def _unprocessed(connection: sqlite3.Connection, limit: int) -> list[RawAlert]:
-    return [_raw(row) for row in connection.execute(f"{_RAW} WHERE a.state = 'received'{_OLDEST}", (limit,))]
+def _unprocessed(connection: Connection, limit: int, share: Share | None) -> list[RawAlert]:
+    terms, values = "", []
+    if share is not None:
+        terms, values = " AND (a.seq % ? = ? OR a.received_at < ?)", [share.of, share.place, share.left_before]
+    found = connection.execute(f"{_RAW} WHERE a.state = 'received'{terms}{_OLDEST}", (*values, limit))
+    return [_raw(row) for row in found]
 
 
 _RAW: Final = (
@@ -256,14 +271,14 @@ def _raw(row: Sequence[Any]) -> RawAlert:
     return RawAlert(*(*row[:6], state, *row[7:]))
 
 
-def _raw_one(connection: sqlite3.Connection, alert_id: str) -> RawAlert:
+def _raw_one(connection: Connection, alert_id: str) -> RawAlert:
     row = connection.execute(f"{_RAW} WHERE a.id = ?", (alert_id,)).fetchone()
     if row is None:
         raise _missing(alert_id)
     return _raw(row)
 
 
-def _fail(connection: sqlite3.Connection, alert_id: str, reason: str) -> None:
+def _fail(connection: Connection, alert_id: str, reason: str) -> None:
     moved = connection.execute(
         "UPDATE alerts SET state = 'failed', error = ? WHERE id = ? AND state = 'received'", (whole(reason), alert_id)
     )
@@ -275,7 +290,7 @@ def _fail(connection: sqlite3.Connection, alert_id: str, reason: str) -> None:
         raise Conflict(f"alert {alert_id}: it was processed already ({state})")
 
 
-def _get(connection: sqlite3.Connection, alert_id: str) -> StoredAlert:
+def _get(connection: Connection, alert_id: str) -> StoredAlert:
     names = "id, source, received_at, state, duplicates, error, catalog_digest, data"
     *columns, data = _columns(connection, alert_id, names)
     return StoredAlert(*(*columns, None if data is None else _alert(data)))
@@ -285,18 +300,18 @@ def _alert(data: str) -> Alert:
     return Alert.model_validate(loads(data)) if data.startswith(" ") else Alert.model_validate_json(data)
 
 
-def _matches(connection: sqlite3.Connection, alert_id: str) -> list[Match]:
+def _matches(connection: Connection, alert_id: str) -> list[Match]:
     (found,) = _columns(connection, alert_id, "matches")
     return [Match(*fields) for fields in loads(found) or ()]
 
 
-def _catalog(connection: sqlite3.Connection, alert_id: str) -> list[tuple[str, str]]:
+def _catalog(connection: Connection, alert_id: str) -> list[tuple[str, str]]:
     (digest,) = _columns(connection, alert_id, "catalog_digest")
     row = connection.execute("SELECT members FROM catalogs WHERE digest = ?", (digest,)).fetchone()
     return [(playbook_id, version) for playbook_id, version in loads(row[0] if row else None) or ()]
 
 
-def _columns(connection: sqlite3.Connection, alert_id: str, names: str) -> Sequence[Any]:
+def _columns(connection: Connection, alert_id: str, names: str) -> Sequence[Any]:
     row: Sequence[Any] | None = connection.execute(f"SELECT {names} FROM alerts WHERE id = ?", (alert_id,)).fetchone()
     if row is None:
         raise _missing(alert_id)

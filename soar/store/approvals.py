@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal
@@ -12,6 +11,7 @@ from soar.errors import Conflict, NotFound
 from soar.ids import derived_id
 from soar.model.approval import OPEN_APPROVALS, Approval, ApprovalState, Approvers, Stage, Vote
 from soar.store import audit, rows
+from soar.store.connection import Connection
 from soar.store.pages import Listing, Page
 from soar.store.reader import Reader
 from soar.store.signals import wake
@@ -111,7 +111,7 @@ class Approvals:
         return due
 
 
-def insert_approvals(connection: sqlite3.Connection, approvals: Sequence[Approval]) -> None:
+def insert_approvals(connection: Connection, approvals: Sequence[Approval]) -> None:
     """Ask, inside the engine's unit; the same request again changes nothing."""
     columns = (*_COLUMNS, "remind_at")
     given = [(*_row(one), None if one.remind is None else one.asked_at + round(one.remind * 1000)) for one in approvals]
@@ -122,13 +122,13 @@ def insert_approvals(connection: sqlite3.Connection, approvals: Sequence[Approva
     )
 
 
-def withdraw(connection: sqlite3.Connection, withdrawals: Sequence[Withdraw]) -> None:
+def withdraw(connection: Connection, withdrawals: Sequence[Withdraw]) -> None:
     """Take requests back that are still open."""
     for one in withdrawals:
         _settle(connection, one.approval_id, one.state, ("engine", one.reason, one.at))
 
 
-def _vote(connection: sqlite3.Connection, approval_id: str, vote: Vote, now: Millis) -> Approval:
+def _vote(connection: Connection, approval_id: str, vote: Vote, now: Millis) -> Approval:
     found = _open(connection, approval_id)
     earlier = _earlier(found, vote.person)
     if earlier is not None:
@@ -143,7 +143,7 @@ def _vote(connection: sqlite3.Connection, approval_id: str, vote: Vote, now: Mil
     return read(connection, approval_id)
 
 
-def settle_alone(connection: sqlite3.Connection, approval_id: str, vote: Vote, now: Millis) -> Approval:
+def settle_alone(connection: Connection, approval_id: str, vote: Vote, now: Millis) -> Approval:
     """Approve by one person's word, whatever the quorum; inside the unit that puts it up for review.
 
     Who has said yes before has said it, and their first word stands as it was.
@@ -159,7 +159,7 @@ def settle_alone(connection: sqlite3.Connection, approval_id: str, vote: Vote, n
     return read(connection, approval_id)
 
 
-def _open(connection: sqlite3.Connection, approval_id: str) -> Approval:
+def _open(connection: Connection, approval_id: str) -> Approval:
     found = read(connection, approval_id)
     if found.state not in OPEN_APPROVALS:
         raise Conflict(f"approval {approval_id}: it is {found.state} already, by {found.settled_by}")
@@ -170,7 +170,7 @@ def _earlier(found: Approval, person: str) -> Vote | None:
     return next((one for one in found.votes if one.person == person), None)
 
 
-def _count(connection: sqlite3.Connection, found: Approval, vote: Vote, now: Millis) -> None:
+def _count(connection: Connection, found: Approval, vote: Vote, now: Millis) -> None:
     evidence = dumps(vote.evidence) if vote.evidence else None
     row = (found.id, whole(vote.person), vote.decision, vote.at, vote.channel, whole(vote.reason), evidence)
     rows.insert(connection, "votes", ("approval_id", *_VOTE), [row])
@@ -181,7 +181,7 @@ def _count(connection: sqlite3.Connection, found: Approval, vote: Vote, now: Mil
     _outdated(connection, found.id)
 
 
-def _advance(connection: sqlite3.Connection, due: Sequence[str], now: Millis) -> list[Approval]:
+def _advance(connection: Connection, due: Sequence[str], now: Millis) -> list[Approval]:
     moved = []
     for approval_id in due:
         found = read(connection, approval_id)
@@ -196,7 +196,7 @@ def _advance(connection: sqlite3.Connection, due: Sequence[str], now: Millis) ->
     return moved
 
 
-def next_stage(connection: sqlite3.Connection, found: Approval) -> None:
+def next_stage(connection: Connection, found: Approval) -> None:
     """Each stage has its own time, counted from the end of the one before: the clock runs from the request."""
     stage = found.stage + 1
     due = (found.due_at or found.asked_at) + round(found.stages[stage].timeout * 1000)
@@ -204,9 +204,7 @@ def next_stage(connection: sqlite3.Connection, found: Approval) -> None:
     _outdated(connection, found.id)
 
 
-def _settle(
-    connection: sqlite3.Connection, approval_id: str, state: ApprovalState, told: tuple[str, str, Millis]
-) -> None:
+def _settle(connection: Connection, approval_id: str, state: ApprovalState, told: tuple[str, str, Millis]) -> None:
     """The row is the arbiter: whoever moves it out of its open states first has settled it (S4)."""
     by, reason, now = told
     moved = connection.execute(
@@ -225,7 +223,7 @@ def _settle(
         wake(connection, Signal(derived_id(approval_id, "settled"), execution_id, "approval", data, now))
 
 
-def _outdated(connection: sqlite3.Connection, approval_id: str) -> None:
+def _outdated(connection: Connection, approval_id: str) -> None:
     """Its messages no longer say what it says: they are due for an edit.
 
     Each word moves the due time, so that an edit under way does not count for what came after it.
@@ -237,7 +235,7 @@ def _outdated(connection: sqlite3.Connection, approval_id: str) -> None:
     )
 
 
-def _follow(connection: sqlite3.Connection, execution_id: str, now: Millis) -> None:
+def _follow(connection: Connection, execution_id: str, now: Millis) -> None:
     """What comes next in the execution is told below the first of its requests at each place."""
     connection.execute(
         "UPDATE messages SET follow_at = ?"
@@ -250,17 +248,17 @@ def _about(one: Approval) -> dict[str, Any]:
     return {"execution": one.execution_id, "path": one.path, "round": one.round, "digest": one.digest}
 
 
-def _page(connection: sqlite3.Connection, listing: Listing, cursor: str | None, limit: int) -> Page[Approval]:
+def _page(connection: Connection, listing: Listing, cursor: str | None, limit: int) -> Page[Approval]:
     page = listing.page(connection, cursor, limit, _approval)
     return Page(_with_votes(connection, page.items), page.next_cursor)
 
 
-def _of(connection: sqlite3.Connection, execution_id: str) -> list[Approval]:
+def _of(connection: Connection, execution_id: str) -> list[Approval]:
     sql = f"SELECT {', '.join(_COLUMNS)} FROM approvals WHERE execution_id = ? ORDER BY asked_at, seq"
     return _with_votes(connection, [_approval(row) for row in connection.execute(sql, (execution_id,))])
 
 
-def read(connection: sqlite3.Connection, approval_id: str) -> Approval:
+def read(connection: Connection, approval_id: str) -> Approval:
     sql = f"SELECT {', '.join(_COLUMNS)} FROM approvals WHERE id = ?"
     row = connection.execute(sql, (approval_id,)).fetchone()
     if row is None:
@@ -268,7 +266,7 @@ def read(connection: sqlite3.Connection, approval_id: str) -> Approval:
     return _with_votes(connection, [_approval(row)])[0]
 
 
-def _with_votes(connection: sqlite3.Connection, approvals: Sequence[Approval]) -> list[Approval]:
+def _with_votes(connection: Connection, approvals: Sequence[Approval]) -> list[Approval]:
     sql = (
         f"SELECT approval_id, {', '.join(_VOTE)} FROM votes"
         " WHERE approval_id IN (SELECT value FROM json_each(?)) ORDER BY seq"

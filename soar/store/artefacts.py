@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 
 from soar.clock import Millis
 from soar.errors import NotFound
+from soar.store.connection import Connection
 from soar.store.reader import Reader
 from soar.store.writer import Writer
 
@@ -34,7 +34,7 @@ class Artefacts:
         return await self._reader.run(lambda db: _get(db, sha256))
 
 
-def _get(connection: sqlite3.Connection, sha256: str) -> bytes:
+def _get(connection: Connection, sha256: str) -> bytes:
     row = connection.execute("SELECT content FROM artefacts WHERE sha256 = ?", (sha256,)).fetchone()
     if row is None:
         raise NotFound(f"artefact {sha256}: there is none")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +12,7 @@ import orjson
 from soar.clock import Millis
 from soar.errors import CursorInvalid
 from soar.store import rows
+from soar.store.connection import Connection
 from soar.store.pages import LIMIT, Page
 from soar.store.reader import Reader
 from soar.store.text import dumps, loads, whole
@@ -49,7 +49,7 @@ class ChainState:
     """The number of the first entry that does not fit its hash, or is missing."""
 
 
-def write(connection: sqlite3.Connection, entries: Sequence[Audit]) -> None:
+def write(connection: Connection, entries: Sequence[Audit]) -> None:
     """Add entries to somebody's transaction."""
     given = [(one.at, whole(one.actor), one.action, whole(one.subject), dumps(one.data)) for one in entries]
     rows.insert(connection, "audit", ("at", "actor", "action", "subject", "data"), given)
@@ -79,7 +79,7 @@ class AuditTrail:
         return await self._reader.run(_verify)
 
 
-def _page(connection: sqlite3.Connection, subject: str | None, cursor: str | None, limit: int) -> Page[AuditEntry]:
+def _page(connection: Connection, subject: str | None, cursor: str | None, limit: int) -> Page[AuditEntry]:
     if cursor is not None and not cursor.isdecimal():
         raise CursorInvalid(f"{cursor[:80]!r} is no cursor of this list; take `next_cursor` of the page before")
     terms = ["id < ?"] if cursor else []
@@ -92,7 +92,7 @@ def _page(connection: sqlite3.Connection, subject: str | None, cursor: str | Non
     return Page(found[:limit], str(found[limit - 1].id) if len(found) > limit else None)
 
 
-def _seal(connection: sqlite3.Connection) -> int:
+def _seal(connection: Connection) -> int:
     last = connection.execute("SELECT seq, hash FROM audit WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1").fetchone()
     seq, previous = last or (0, _START)
     sql = "SELECT id, at, actor, action, subject, data FROM audit WHERE seq IS NULL ORDER BY id LIMIT ?"
@@ -104,7 +104,7 @@ def _seal(connection: sqlite3.Connection) -> int:
     return len(found)
 
 
-def _verify(connection: sqlite3.Connection) -> ChainState:
+def _verify(connection: Connection) -> ChainState:
     previous, expected = _START, 0
     sql = "SELECT id, at, actor, action, subject, data, seq, hash FROM audit WHERE seq IS NOT NULL ORDER BY seq"
     for *row, seq, stored in connection.execute(sql):
@@ -115,7 +115,7 @@ def _verify(connection: sqlite3.Connection) -> ChainState:
     return ChainState(expected, _unsealed(connection))
 
 
-def _unsealed(connection: sqlite3.Connection) -> int:
+def _unsealed(connection: Connection) -> int:
     (number,) = connection.execute("SELECT count(*) FROM audit WHERE seq IS NULL").fetchone()
     return int(number)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from soar.store import budgets, ledger, releases
+from soar.store.connection import Connection
 from soar.store.units import Apply, GiveBack, LedgerChange, LiftEnded, Release, Reserve, Settle
 
 
-def write(connection: sqlite3.Connection, execution_id: str, change: LedgerChange) -> None:
+def write(connection: Connection, execution_id: str, change: LedgerChange) -> None:
     """One change of a unit of that execution."""
     match change:
         case Apply():

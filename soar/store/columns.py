@@ -16,8 +16,12 @@ def seq_column() -> Any:
     return Field(default=None, primary_key=True, sa_type=_SEQ)
 
 
+_TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
+"""Compared byte by byte, as SQLite does: an order that no upgrade of the server's locales changes."""
+
+
 def text_column(**options: Any) -> Any:
-    return Field(sa_type=Text, **options)
+    return Field(sa_type=_TEXT, **options)
 
 
 def instant_column(**options: Any) -> Any:

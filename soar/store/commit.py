@@ -6,7 +6,6 @@ it may turn out to be refused (`TargetBusy`) when part of it is written.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +15,7 @@ import orjson
 from soar.errors import Conflict, LeaseLost
 from soar.model.execution import FINAL, Fact
 from soar.store import changes, related, rows
+from soar.store.connection import Connection
 from soar.store.events import subscribe
 from soar.store.questions import insert_questions
 from soar.store.signals import awake
@@ -28,10 +28,12 @@ _STANDING: Final = (
     " WHERE id IN (SELECT value FROM json_each(?))"
 )
 _MOVE: Final = (
-    "UPDATE executions SET epoch = v.column2, state = v.column3, awaiting = v.column4, due_at = v.column5,"
-    " started_at = coalesce(v.column6, started_at), finished_at = coalesce(v.column7, finished_at),"
+    "UPDATE executions SET epoch = v.column2, state = v.column3, awaiting = v.column4,"
+    " due_at = CAST(v.column5 AS BIGINT), started_at = coalesce(CAST(v.column6 AS BIGINT), started_at),"
+    " finished_at = coalesce(CAST(v.column7 AS BIGINT), finished_at),"
     " error = coalesce(v.column8, error), message = coalesce(v.column9, message),"
-    " outputs = coalesce(v.column10, outputs) FROM (VALUES "
+    " outputs = coalesce(v.column10, outputs),"
+    " job_id = CASE v.column3 WHEN 'running' THEN job_id END FROM (VALUES "
 )
 _ROW: Final = f"({', '.join('?' * 10)})"
 _SAME_ROW: Final = ") AS v WHERE executions.seq = v.column1"
@@ -45,7 +47,7 @@ class _Owned:
     seq: int
 
 
-def write_units(connection: sqlite3.Connection, units: Sequence[ExecutionUnit]) -> Sequence[Any]:
+def write_units(connection: Connection, units: Sequence[ExecutionUnit]) -> Sequence[Any]:
     """Write each unit or refuse it; True for one whose parking was overtaken by a signal."""
     results: list[Any] = [None] * len(units)
     left = list(range(len(units)))
@@ -63,14 +65,14 @@ def write_units(connection: sqlite3.Connection, units: Sequence[ExecutionUnit]) 
     return results
 
 
-def _write_distinct(connection: sqlite3.Connection, units: Sequence[ExecutionUnit]) -> list[Any]:
+def _write_distinct(connection: Connection, units: Sequence[ExecutionUnit]) -> list[Any]:
     checked = _check(connection, units)
     plain = [one for one in checked if isinstance(one, _Owned) and not _special(one.unit)]
     woken = _write(connection, plain)
     return [_conclude(connection, one, woken) for one in checked]
 
 
-def _conclude(connection: sqlite3.Connection, one: _Owned | LeaseLost, woken: set[str]) -> Any:
+def _conclude(connection: Connection, one: _Owned | LeaseLost, woken: set[str]) -> Any:
     if isinstance(one, LeaseLost):
         return one
     if _special(one.unit):
@@ -78,7 +80,7 @@ def _conclude(connection: sqlite3.Connection, one: _Owned | LeaseLost, woken: se
     return one.unit.execution_id in woken
 
 
-def _check(connection: sqlite3.Connection, units: Sequence[ExecutionUnit]) -> list[_Owned | LeaseLost]:
+def _check(connection: Connection, units: Sequence[ExecutionUnit]) -> list[_Owned | LeaseLost]:
     (found,) = connection.execute(_STANDING, (rows.ids_json(unit.execution_id for unit in units),)).fetchone()
     standing = {row[0]: row[1:] for row in orjson.loads(found)}
     return [_owned(unit, standing.get(unit.execution_id)) for unit in units]
@@ -111,7 +113,7 @@ def _special(unit: ExecutionUnit) -> bool:
     )
 
 
-def _write_with_ledger(connection: sqlite3.Connection, one: _Owned) -> bool:
+def _write_with_ledger(connection: Connection, one: _Owned) -> bool:
     unit = one.unit
     for change in unit.ledger:
         changes.write(connection, unit.execution_id, change)
@@ -124,7 +126,7 @@ def _write_with_ledger(connection: sqlite3.Connection, one: _Owned) -> bool:
     return woken
 
 
-def _write(connection: sqlite3.Connection, owned: Sequence[_Owned]) -> set[str]:
+def _write(connection: Connection, owned: Sequence[_Owned]) -> set[str]:
     """All rows of the units but the ledger's; the ids of those that a signal keeps from parking."""
     if len(owned) == 1:
         _insert_facts_once(connection, owned[0])
@@ -156,7 +158,7 @@ def _move(one: _Owned) -> tuple[Any, ...]:
     return one.seq, epoch, change.state, change.awaiting, *times, error, message, outputs
 
 
-def _keep_awake(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
+def _keep_awake(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Queue those of the parked ones that have unread signals: a wake-up is never lost to a parking (S38)."""
     if not ids:
         return set()
@@ -171,30 +173,26 @@ def _keep_awake(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
     return woken
 
 
-def _insert_facts(connection: sqlite3.Connection, facts: Iterable[tuple[int, Fact]]) -> None:
+def _insert_facts(connection: Connection, facts: Iterable[tuple[int, Fact]], conflict: str = "") -> int:
     given = [(seq, fact.path, fact.kind, fact.attempt, fact.at, dumps(fact.data)) for seq, fact in facts]
-    rows.insert(connection, "facts", rows.FACT, given)
+    return rows.insert(connection, "facts", rows.FACT, given, conflict)
 
 
-def _insert_facts_once(connection: sqlite3.Connection, one: _Owned) -> None:
+def _insert_facts_once(connection: Connection, one: _Owned) -> None:
     """The same, where a fact that is there already is met: the same again is harmless, another is refused."""
     facts = one.unit.facts
-    try:
-        _insert_facts(connection, [(one.seq, fact) for fact in facts])
-    except sqlite3.IntegrityError:
-        known = {(path, kind, attempt): data for path, kind, attempt, data in _known(connection, one.seq)}
-        for fact in facts:
-            place = (fact.path, fact.kind, fact.attempt)
-            if place not in known:
-                _insert_facts(connection, [(one.seq, fact)])
-                known[place] = loads(dumps(fact.data))
-            elif known[place] != loads(dumps(fact.data)):
-                raise Conflict(
-                    f"execution {one.unit.execution_id}: {fact.path!r} has another {fact.kind} for attempt "
-                    f"{fact.attempt} on record; facts are never changed"
-                ) from None
+    new = _insert_facts(connection, [(one.seq, fact) for fact in facts], "ON CONFLICT DO NOTHING")
+    if new == len(facts):
+        return
+    known = {(path, kind, attempt): data for path, kind, attempt, data in _known(connection, one.seq)}
+    for fact in facts:
+        if known[fact.path, fact.kind, fact.attempt] != loads(dumps(fact.data)):
+            raise Conflict(
+                f"execution {one.unit.execution_id}: {fact.path!r} has another {fact.kind} for attempt "
+                f"{fact.attempt} on record; facts are never changed"
+            )
 
 
-def _known(connection: sqlite3.Connection, seq: int) -> list[tuple[str, str, int, Any]]:
+def _known(connection: Connection, seq: int) -> list[tuple[str, str, int, Any]]:
     found = connection.execute("SELECT path, kind, attempt, data FROM facts WHERE execution_seq = ?", (seq,))
     return [(path, kind, attempt, loads(data)) for path, kind, attempt, data in found]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -12,6 +11,7 @@ from soar.errors import Conflict, NotFound
 from soar.model.action import UndoCall
 from soar.model.containment import OVER, Containment, Hold
 from soar.store import audit, ledger, rows
+from soar.store.connection import Connection
 from soar.store.pages import ContainmentFilter, Listing, Page
 from soar.store.reader import Reader
 from soar.store.text import loads, whole
@@ -121,13 +121,13 @@ def listed(filters: ContainmentFilter) -> Listing:
     return listing
 
 
-def _page(connection: sqlite3.Connection, listing: Listing, cursor: str | None, limit: int) -> Page[Containment]:
+def _page(connection: Connection, listing: Listing, cursor: str | None, limit: int) -> Page[Containment]:
     page = listing.page(connection, cursor, limit, lambda row: Containment(*row))
     holds = _holds(connection, [one.id for one in page.items])
     return Page([replace(one, holds=tuple(holds.get(one.id, ()))) for one in page.items], page.next_cursor)
 
 
-def _get(connection: sqlite3.Connection, containment_id: str) -> Containment:
+def _get(connection: Connection, containment_id: str) -> Containment:
     sql = f"SELECT {', '.join(_COLUMNS)} FROM containments WHERE id = ?"
     row = connection.execute(sql, (containment_id,)).fetchone()
     if row is None:
@@ -136,7 +136,7 @@ def _get(connection: sqlite3.Connection, containment_id: str) -> Containment:
     return replace(Containment(*row), holds=tuple(holds))
 
 
-def _current(connection: sqlite3.Connection, target: tuple[str, str, str]) -> Containment | None:
+def _current(connection: Connection, target: tuple[str, str, str]) -> Containment | None:
     row = connection.execute(
         "SELECT id FROM containments WHERE connection = ? AND family = ? AND target = ?"
         " AND state NOT IN ('lifted', 'voided')",
@@ -145,7 +145,7 @@ def _current(connection: sqlite3.Connection, target: tuple[str, str, str]) -> Co
     return None if row is None else _get(connection, row[0])
 
 
-def _holds(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, list[Hold]]:
+def _holds(connection: Connection, ids: Sequence[str]) -> dict[str, list[Hold]]:
     sql = f"SELECT {', '.join(_HOLD)} FROM holds WHERE containment_id IN (SELECT value FROM json_each(?)) ORDER BY seq"
     holds: dict[str, list[Hold]] = {}
     for row in connection.execute(sql, (rows.ids_json(ids),)):
@@ -158,7 +158,7 @@ def _undo(text: str | None) -> UndoCall | None:
     return None if fields is None else UndoCall(**fields)
 
 
-def _lift(connection: sqlite3.Connection, containment_id: str, actor: str, reason: str, now: Millis) -> Containment:
+def _lift(connection: Connection, containment_id: str, actor: str, reason: str, now: Millis) -> Containment:
     found = _get(connection, containment_id)
     name = f"containment {containment_id} ({found.target} on {found.connection})"
     if found.state in OVER:
@@ -173,9 +173,7 @@ def _lift(connection: sqlite3.Connection, containment_id: str, actor: str, reaso
     return _get(connection, containment_id)
 
 
-def _lift_by_hand(
-    connection: sqlite3.Connection, containment_id: str, actor: str, reason: str, now: Millis
-) -> Containment:
+def _lift_by_hand(connection: Connection, containment_id: str, actor: str, reason: str, now: Millis) -> Containment:
     found = _get(connection, containment_id)
     if found.state != "stuck":
         raise Conflict(f"containment {containment_id}: it is {found.state}; only a stuck one is lifted by hand")
@@ -188,7 +186,7 @@ def _lift_by_hand(
     return _get(connection, containment_id)
 
 
-def _release_expired(connection: sqlite3.Connection, now: Millis) -> list[str]:
+def _release_expired(connection: Connection, now: Millis) -> list[str]:
     expired = connection.execute(_EXPIRED, (now,)).fetchall()
     connection.execute(
         f"{_LET_GO} id IN (SELECT value FROM json_each(?))", (rows.ids_json(hold for hold, _ in expired),)
@@ -202,7 +200,7 @@ def _release_expired(connection: sqlite3.Connection, now: Millis) -> list[str]:
     return opened
 
 
-def _undo_calls(connection: sqlite3.Connection, containment_id: str) -> list[UndoCall]:
+def _undo_calls(connection: Connection, containment_id: str) -> list[UndoCall]:
     _get(connection, containment_id)
     found = connection.execute(
         "SELECT undo FROM holds WHERE containment_id = ? AND undo IS NOT NULL ORDER BY called_at DESC, seq DESC",

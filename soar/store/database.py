@@ -1,147 +1,131 @@
-"""One SQLite file: where it is, how connections to it are opened, and what its errors mean."""
+"""What the store asks of a database beyond statements: to be opened, to begin and end transactions, to say why not.
+
+There are two, one file (`sqlite`) and one server (`postgres`). Both let one transaction write at a time: every rule of
+the store is "look, then write", and both see to it that nobody writes in between. So what holds on one holds on both.
+"""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import time
-from collections.abc import Callable
-from functools import partial
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Protocol
 
-from soar.errors import ConfigError, StoreError, StoreUnavailable
-
-T = TypeVar("T")
-
-_PREFIX: Final = "sqlite:///"
-_MODES: Final = frozenset({"FULL", "NORMAL", "OFF", "EXTRA"})
-BUSY_SECONDS: Final = 5.0
-"""How long a writer waits for another process's write."""
-_PAUSE: Final = 0.002
-"""Seconds between two looks of a writer that waits. SQLite's own wait grows to 100 ms, and would
-starve beside an engine whose pauses between two commits are short."""
-_LASTING: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_CORRUPT")
-_LASTING_TOO: Final = ("SQLITE_NOTADB", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PERM", "SQLITE_NOMEM")
+from soar.errors import ConfigError, StoreError
+from soar.store.connection import Connection
+from soar.store.options import PostgresOptions
 
 
-def file_of(url: str) -> Path:
-    """The file a `sqlite:///...` URL names.
+class Database(Protocol):
+    """One database, by its URL."""
+
+    @property
+    def label(self) -> str:
+        """What people call it: the file, or the URL without its password."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether several engines may work on it, by jobs of its queue."""
+
+    @property
+    def readers(self) -> int:
+        """Connections that read, at most."""
+
+    def connect_writer(self) -> Connection:
+        """A connection that may write.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+
+    def connect_reader(self) -> Connection:
+        """A connection that cannot write."""
+
+    def usable(self, connection: Connection) -> bool:
+        """Whether the connection still leads anywhere."""
+
+    def begin(self, connection: Connection) -> None:
+        """Start a transaction that is the only one that writes, from its first moment to its end."""
+
+    def commit(self, connection: Connection) -> None:
+        """Make the transaction last.
+
+        Raises:
+            CommitUnknown: the connection was lost meanwhile; it may have been made, or not.
+        """
+
+    def rollback(self, connection: Connection) -> None:
+        """End the transaction without a trace; no transaction is no error."""
+
+    def begin_reading(self, connection: Connection) -> None:
+        """Start a transaction that sees one state of the database."""
+
+    def ruins(self, error: Exception) -> bool:
+        """Whether the error says that the database cannot be used, rather than that these rows are wrong."""
+
+    def unavailable(self, error: Exception) -> StoreError:
+        """The same error as a person needs it."""
+
+    def version(self, connection: Connection) -> int | None:
+        """A number that others' writes change; None where that cannot be told without looking."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None where there is none."""
+
+    def tables(self, connection: Connection) -> set[str]:
+        """The names of all tables there are."""
+
+    def upgrading(self, connection: Connection) -> AbstractContextManager[None]:
+        """Be the only one who changes the schema, in one transaction: all of it or nothing."""
+
+    def install(self, connection: Connection) -> None:
+        """Make what stands beside the tables."""
+
+    def prepare(self, connection: Connection) -> None:
+        """Give an empty database its tables; refuse one with another schema.
+
+        Raises:
+            SchemaOutOfDate: it is older, or newer.
+            StoreUnavailable: it is another program's database.
+        """
+
+    def probe(self, connection: Connection) -> None:
+        """Take some space and give it back, then write one row: inside a transaction.
+
+        Raises:
+            StoreUnavailable: there is no room.
+        """
+
+    def backup(self, connection: Connection, path: Path) -> None:
+        """Copy the database as it stands at this moment into a new file.
+
+        Raises:
+            Conflict: there is a file of that name.
+            StoreUnavailable: the copy cannot be written.
+        """
+
+
+def is_postgres(url: str) -> bool:
+    """Whether the URL names a PostgreSQL server."""
+    return url.startswith(("postgresql:", "postgres:"))
+
+
+def database_of(url: str, synchronous: str = "FULL", options: PostgresOptions | None = None) -> Database:
+    """The database a URL names.
 
     Raises:
-        ConfigError: it is no such URL.
+        ConfigError: it names none.
     """
-    if url.startswith(("postgresql:", "postgres:")):
-        raise ConfigError("database: PostgreSQL is not carried out by this version; use sqlite:///soar.db")
-    name = url.removeprefix(_PREFIX)
-    if not url.startswith(_PREFIX) or not name or name == ":memory:":
+    if is_postgres(url):
+        # Half a second of every start, for those who have no server.
+        from soar.store.postgres import PostgresDatabase
+
+        return PostgresDatabase.of(url, options or PostgresOptions())
+    if not url.startswith("sqlite:"):
         raise ConfigError(
-            f"database: {url!r} names no file; write sqlite:///soar.db or sqlite:////var/lib/soar/soar.db"
+            f"database: {url.partition(':')[0]!r} is no kind of database; write sqlite:///soar.db, "
+            "or postgresql://user@host/soar"
         )
-    return Path(os.path.realpath(name))
+    from soar.store.sqlite import SqliteDatabase, file_of
 
-
-def connect_writer(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
-    """A connection that may write; transactions are begun and ended by hand."""
-    if synchronous not in _MODES:
-        raise ConfigError(f"database: synchronous is {synchronous!r}; it is one of {', '.join(sorted(_MODES))}")
-    connection = _connect(path)
-    tuned = f"synchronous = {synchronous}", "wal_autocheckpoint = 4000", "journal_size_limit = 67108864"
-    for pragma in ("journal_mode = WAL", *tuned, "cache_size = -16384", "busy_timeout = 0"):
-        try:
-            patiently(partial(connection.execute, f"PRAGMA {pragma}"))
-        except sqlite3.Error as error:
-            connection.close()
-            raise unavailable(path, error) from error
-    return connection
-
-
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write."""
-    connection = _connect(path)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
-
-
-def begin(connection: sqlite3.Connection) -> None:
-    """Start a transaction that holds the write lock from its first moment.
-
-    A transaction that reads first and writes later would be refused at once when
-    another process wrote in between, whatever the busy timeout says.
-    """
-    patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
-
-
-def patiently(work: Callable[[], T]) -> T:
-    """Do it, and again while another process is in the way."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            return work()
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(_PAUSE)
-
-
-def rollback(connection: sqlite3.Connection) -> None:
-    """End the transaction without a trace; SQLite has ended it by itself after some errors."""
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
-
-
-def create_file(path: Path) -> None:
-    """An empty database file that only its owner can read: alerts are nobody else's business."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise StoreUnavailable(
-            f"{path}: cannot be created ({error.strerror}); check `database` in soar.yaml"
-        ) from error
-
-
-def concerns_the_file(error: Exception) -> bool:
-    """Whether the error says that the file cannot be used, rather than that these rows are wrong."""
-    name = getattr(error, "sqlite_errorname", "") or ""
-    return isinstance(error, sqlite3.Error) and name.startswith((*_LASTING, *_LASTING_TOO))
-
-
-def unavailable(path: Path, error: Exception) -> StoreError:
-    """The same error as a person needs it."""
-    name = getattr(error, "sqlite_errorname", "") or ""
-    remedies = {
-        "SQLITE_FULL": "free some space on its disk",
-        "SQLITE_BUSY": "another process holds it for long; end that one",
-        "SQLITE_READONLY": "make the file and its folder writable",
-        "SQLITE_CANTOPEN": "check that the file exists and may be opened",
-        "SQLITE_NOTADB": "it is no SQLite database; check `database` in soar.yaml",
-        "SQLITE_CORRUPT": "restore a backup",
-    }
-    remedy = next((text for key, text in remedies.items() if name.startswith(key)), "check its disk")
-    return StoreUnavailable(f"{path}: {error}; nothing was written: {remedy}")
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    uri = f"file:{_quoted(path)}?mode=rw"
-    try:
-        connection = sqlite3.connect(
-            uri,
-            uri=True,
-            timeout=BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=512,
-        )
-        patiently(lambda: connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone())
-    except sqlite3.Error as error:
-        raise unavailable(path, error) from error
-    return connection
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    return (getattr(error, "sqlite_errorname", "") or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return SqliteDatabase(file_of(url), synchronous)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from soar.ids import derived_id
 from soar.model.containment import Containment
 from soar.model.execution import Execution
 from soar.store import audit, rows
+from soar.store.connection import Connection
 from soar.store.events import insert_events
 from soar.store.reader import Reader
 from soar.store.units import Audit, Event
@@ -26,7 +26,7 @@ _DUE: Final = (
 _EXPIRING: Final = (
     "SELECT id, connection, action, target, expires_at, playbook_id, alert_id FROM containments"
     " WHERE state = 'held' AND expires_at <= ? AND (told_expiry IS NULL OR told_expiry <> expires_at)"
-    " AND expires_at - min(?, (expires_at - started_at) / 2) <= ? LIMIT 500"
+    " AND expires_at - (expires_at - started_at) / 2 <= ? LIMIT 500"
 )
 _MADE_AGAIN: Final = (
     "SELECT 1 FROM holds JOIN executions ON executions.id = holds.execution_id"
@@ -65,21 +65,21 @@ class Drift:
         return await self._writer.run(lambda db: _announce(db, ahead, now))
 
 
-def is_reapplied(connection: sqlite3.Connection, hold_id: str) -> bool:
+def is_reapplied(connection: Connection, hold_id: str) -> bool:
     """Whether that hold belongs to an execution that makes a containment again."""
     sql = "SELECT kind FROM executions WHERE id = (SELECT execution_id FROM holds WHERE id = ?)"
     row = connection.execute(sql, (hold_id,)).fetchone()
     return row is not None and row[0] == "reapply"
 
 
-def restored(connection: sqlite3.Connection, containment_id: str, now: Millis) -> None:
+def restored(connection: Connection, containment_id: str, now: Millis) -> None:
     """It was made again."""
     sql = "UPDATE containments SET missing_since = NULL, checked_at = ? WHERE id = ?"
     connection.execute(sql, (now, containment_id))
     audit.write(connection, [Audit(ACTOR, "containment.reapplied", f"containment:{containment_id}", now)])
 
 
-def _touch(connection: sqlite3.Connection, seen: Containment, now: Millis) -> bool:
+def _touch(connection: Connection, seen: Containment, now: Millis) -> bool:
     """Say that it was looked at; False when it is not as it was when the look began."""
     if connection.execute(_CALL_OPEN, (seen.id,)).fetchone() is not None:
         return False
@@ -90,7 +90,7 @@ def _touch(connection: sqlite3.Connection, seen: Containment, now: Millis) -> bo
     return moved.rowcount > 0
 
 
-def _standing(connection: sqlite3.Connection, seen: Containment, now: Millis) -> bool:
+def _standing(connection: Connection, seen: Containment, now: Millis) -> bool:
     if not _touch(connection, seen, now):
         return False
     if connection.execute(_MADE_AGAIN, (seen.id, now - _DAY)).fetchone() is None:
@@ -103,9 +103,7 @@ def _standing(connection: sqlite3.Connection, seen: Containment, now: Millis) ->
     return True
 
 
-def _missing(
-    connection: sqlite3.Connection, seen: Containment, asked: tuple[int, bool], now: Millis
-) -> Execution | None:
+def _missing(connection: Connection, seen: Containment, asked: tuple[int, bool], now: Millis) -> Execution | None:
     most, tell = asked
     if not _touch(connection, seen, now) or seen.missing_since is not None:
         return None
@@ -145,8 +143,8 @@ def _reapply(seen: Containment, now: Millis) -> Execution:
     )
 
 
-def _announce(connection: sqlite3.Connection, ahead: Millis, now: Millis) -> int:
-    found: Sequence[Sequence[Any]] = connection.execute(_EXPIRING, (now + ahead, ahead, now)).fetchall()
+def _announce(connection: Connection, ahead: Millis, now: Millis) -> int:
+    found: Sequence[Sequence[Any]] = connection.execute(_EXPIRING, (now + ahead, now)).fetchall()
     name = "containment.expiring"
     for identity, at_connection, action, target, expires_at, playbook, alert in found:
         data = {"containment": identity, "connection": at_connection, "action": action, "target": target}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
 from soar.clock import Millis
 from soar.ids import derived_id
 from soar.store import rows
+from soar.store.connection import Connection
 from soar.store.reader import Reader
 from soar.store.signals import wake
 from soar.store.text import dumps, loads
@@ -45,7 +45,8 @@ class Events:
         """They were turned into alerts up to that place; it never goes back."""
         sql = (
             "INSERT INTO counters (name, value) VALUES ('events read', ?)"
-            " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+            " WHERE excluded.value > counters.value"
         )
         await self._writer.run(lambda db: db.execute(sql, (seq,)).rowcount)
 
@@ -55,7 +56,7 @@ class Events:
         return await self._writer.run(lambda db: db.execute(sql, (before, limit)).rowcount)
 
 
-def insert_events(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
+def insert_events(connection: Connection, events: Sequence[Event]) -> None:
     """Inside somebody's transaction: each new one wakes those that wait for its name."""
     for event in events:
         added = connection.execute(
@@ -66,14 +67,14 @@ def insert_events(connection: sqlite3.Connection, events: Sequence[Event]) -> No
             _wake_waiting(connection, event)
 
 
-def _wake_waiting(connection: sqlite3.Connection, event: Event) -> None:
+def _wake_waiting(connection: Connection, event: Event) -> None:
     sql = f"SELECT DISTINCT execution_id FROM subscriptions WHERE {_named('?', 'event')}"
     for (execution_id,) in connection.execute(sql, (event.name,)).fetchall():
         identity = derived_id(event.id, execution_id, "event")
         wake(connection, Signal(identity, execution_id, "event", {"event": event.id}, event.at))
 
 
-def subscribe(connection: sqlite3.Connection, execution_id: str, wanted: Sequence[Subscription]) -> bool:
+def subscribe(connection: Connection, execution_id: str, wanted: Sequence[Subscription]) -> bool:
     """Replace what an execution waits for; True when one of it is stored already, so that it must not park."""
     connection.execute("DELETE FROM subscriptions WHERE execution_id = ?", (execution_id,))
     given = [(execution_id, one.path, _glob(one.event), one.seen) for one in wanted]

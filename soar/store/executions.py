@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -13,8 +12,10 @@ from soar.model.execution import FINAL, Execution, Fact
 from soar.model.severity import RANKS
 from soar.store import audit, rows, signals, slots
 from soar.store.commit import write_units
+from soar.store.connection import Connection
 from soar.store.pages import ExecutionFilter, Listing, Page
 from soar.store.reader import Reader
+from soar.store.takes import Taken, sweep, take_up
 from soar.store.text import dumps, loads
 from soar.store.units import Audit, ExecutionUnit, Signal
 from soar.store.writer import Writer
@@ -130,6 +131,19 @@ class Executions:
         if row is None or row[0] != epoch:
             raise LeaseLost(f"execution {execution_id}: it is no longer owned under epoch {epoch}")
 
+    async def peek(self, execution_id: str) -> tuple[Execution, int] | None:
+        """One as it stands, and how often it was taken up since anything of it was written; None: there is none."""
+        return await self._reader.run(lambda db: _peek(db, execution_id))
+
+    async def take(self, execution_id: str, job_id: int, now: Millis) -> Taken | None:
+        """Take up what a job names, under a new epoch; None when that job is no longer the one to do so (S39)."""
+        taken: Taken | None = await self._writer.submit(take_up, (execution_id, job_id, now))
+        return taken
+
+    async def sweep(self, live: str, now: Millis) -> int:
+        """Give a new job to what no job will take up any more: the safety net (S40)."""
+        return await self._writer.run(lambda db: sweep(db, live, now))
+
     async def children(self, execution_id: str) -> list[Execution]:
         """The sub-playbooks it has opened, oldest first."""
         sql = f"{_SELECT} WHERE parent_id = ? ORDER BY opened_at, seq"
@@ -158,7 +172,8 @@ class Executions:
     async def release(self, ids: Sequence[str]) -> None:
         """Hand back what was running here, for whoever comes next (an orderly shutdown)."""
         sql = (
-            "UPDATE executions SET state = 'queued' WHERE id IN (SELECT value FROM json_each(?)) AND state = 'running'"
+            "UPDATE executions SET state = 'queued', job_id = NULL"
+            " WHERE id IN (SELECT value FROM json_each(?)) AND state = 'running'"
         )
         given = rows.ids_json(ids)
         await self._writer.run(lambda db: db.execute(sql, (given,)).rowcount)
@@ -187,7 +202,7 @@ def listed(filters: ExecutionFilter) -> Listing:
 
 
 def _open_many(
-    connection: sqlite3.Connection,
+    connection: Connection,
     executions: Sequence[Execution],
     facts: Mapping[str, Sequence[Fact]],
     told: Sequence[Audit],
@@ -211,7 +226,7 @@ def _open_many(
 
 
 def _tell(
-    connection: sqlite3.Connection,
+    connection: Connection,
     execution_id: str,
     kind: Literal["cancel", "pause", "resume"],
     told: Mapping[str, Any],
@@ -225,14 +240,23 @@ def _tell(
     audit.write(connection, [entry])
 
 
-def _get(connection: sqlite3.Connection, execution_id: str) -> Execution:
+def _get(connection: Connection, execution_id: str) -> Execution:
     row = connection.execute(f"{_SELECT} WHERE id = ?", (execution_id,)).fetchone()
     if row is None:
         raise NotFound(f"execution {execution_id}: there is none; `soar executions list` shows those there are")
     return rows.execution(row)
 
 
-def _facts(connection: sqlite3.Connection, execution_id: str) -> list[Fact]:
+def _peek(connection: Connection, execution_id: str) -> tuple[Execution, int] | None:
+    sql = (
+        f"SELECT CASE WHEN taken_at_epoch = epoch THEN takes ELSE 0 END, {', '.join(rows.EXECUTION)}"
+        " FROM executions WHERE id = ?"
+    )
+    row = connection.execute(sql, (execution_id,)).fetchone()
+    return None if row is None else (rows.execution(row[1:]), int(row[0]))
+
+
+def _facts(connection: Connection, execution_id: str) -> list[Fact]:
     sql = (
         "SELECT path, kind, attempt, at, data FROM facts"
         " WHERE execution_seq = (SELECT seq FROM executions WHERE id = ?) ORDER BY seq"
@@ -241,7 +265,7 @@ def _facts(connection: sqlite3.Connection, execution_id: str) -> list[Fact]:
     return [Fact(row[0], row[1], row[2], row[3], loads(row[4])) for row in found]
 
 
-def _ready(connection: sqlite3.Connection, now: Millis, limit: int) -> list[Execution]:
+def _ready(connection: Connection, now: Millis, limit: int) -> list[Execution]:
     queued, due, signalled = _READY
     found = connection.execute(queued, (limit,)).fetchall()
     found += connection.execute(due, (now, limit)).fetchall()

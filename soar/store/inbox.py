@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ import orjson
 from soar.errors import Conflict, NotFound
 from soar.model.alert import Alert, KeptAlert, RawAlert
 from soar.store import rows
+from soar.store.connection import Connection
 from soar.store.slots import take_slots
 from soar.store.text import dumps, whole
 from soar.store.units import Opening
@@ -20,22 +20,21 @@ _STANDING: Final = (
     "SELECT json_group_array(json_array(id, seq, state)) FROM alerts WHERE id IN (SELECT value FROM json_each(?))"
 )
 _PROCESSED: Final = (
-    "UPDATE alerts SET state = v.column2, severity_id = v.column3, title = v.column4, rule_id = v.column5,"
-    ' src_ip = v.column6, "user" = v.column7, catalog_digest = v.column8, data = v.column9, matches = v.column10'
+    "UPDATE alerts SET state = v.column2, severity_id = CAST(v.column3 AS INTEGER), title = v.column4,"
+    ' rule_id = v.column5, src_ip = v.column6, "user" = v.column7, catalog_digest = v.column8,'
+    " data = v.column9, matches = v.column10"
     " FROM (VALUES "
 )
 _ROW: Final = f"({', '.join('?' * 10)})"
 _SAME_ROW: Final = ") AS v WHERE alerts.seq = v.column1"
 
 
-def keep(connection: sqlite3.Connection, deliveries: Sequence[Sequence[RawAlert]]) -> list[list[KeptAlert]]:
+def keep(connection: Connection, deliveries: Sequence[Sequence[RawAlert]]) -> list[list[KeptAlert]]:
     """Insert what is new; the unique constraint over (source, dedupe_key) says what is not."""
     alerts = [alert for delivery in deliveries for alert in delivery]
     (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM alerts").fetchone()
-    before = connection.total_changes
     given = [(one.id, one.source, whole(one.dedupe_key), one.received_at, "received", 0) for one in alerts]
-    rows.insert(connection, "alerts", _KEPT, given, "ON CONFLICT DO NOTHING")
-    if connection.total_changes - before == len(alerts):
+    if rows.insert(connection, "alerts", _KEPT, given, "ON CONFLICT DO NOTHING") == len(alerts):
         new = {alert.id for alert in alerts}
     else:
         new = {row[0] for row in connection.execute("SELECT id FROM alerts WHERE seq > ?", (last,))}
@@ -47,7 +46,7 @@ def keep(connection: sqlite3.Connection, deliveries: Sequence[Sequence[RawAlert]
     return kept
 
 
-def open_alerts(connection: sqlite3.Connection, openings: Sequence[Opening]) -> list[list[str] | NotFound]:
+def open_alerts(connection: Connection, openings: Sequence[Opening]) -> list[list[str] | NotFound]:
     """Write those whose alert still waits: the alert, its traces, its executions."""
     ids = rows.ids_json(opening.alert.id for opening in openings)
     standing = {row[0]: row[1:] for row in orjson.loads(connection.execute(_STANDING, (ids,)).fetchone()[0])}
@@ -76,7 +75,7 @@ def _opened(
     return [execution.id for execution in written.executions if execution.id in opened] if written else []
 
 
-def _told(connection: sqlite3.Connection, alert: RawAlert, new: set[str], fresh: dict[str, RawAlert]) -> KeptAlert:
+def _told(connection: Connection, alert: RawAlert, new: set[str], fresh: dict[str, RawAlert]) -> KeptAlert:
     if alert.id in new and alert.id not in fresh:
         fresh[alert.id] = alert
         return KeptAlert(alert.id, duplicate=False)

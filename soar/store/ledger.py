@@ -7,7 +7,6 @@ open. So an outcome never meets a containment that was let go of behind its back
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from soar.errors import Conflict, NotFound, TargetBusy
 from soar.ids import derived_id
 from soar.model.execution import Execution
 from soar.store import audit, drift, rows, rungs
+from soar.store.connection import Connection
 from soar.store.text import dumps, whole
 from soar.store.units import Apply, Audit, LiftEnded, Settle
 
@@ -30,7 +30,7 @@ _LIFT_MILLISECONDS: Final = 7 * 86_400_000
 """A lift gives up by its tries, not by its age; this only bounds it."""
 
 
-def happened(connection: sqlite3.Connection, execution_id: str, path: str, at: Millis) -> None:
+def happened(connection: Connection, execution_id: str, path: str, at: Millis) -> None:
     """A person says that the call of an ended execution was made: what it changed is held from now on."""
     found = connection.execute(
         "SELECT id FROM holds WHERE execution_id = ? AND path = ? AND state = 'pending'", (execution_id, path)
@@ -40,7 +40,7 @@ def happened(connection: sqlite3.Connection, execution_id: str, path: str, at: M
 
 
 def let_go(
-    connection: sqlite3.Connection, containment_id: str, now: Millis, actor: str = EXPIRY, reason: str = "expired"
+    connection: Connection, containment_id: str, now: Millis, actor: str = EXPIRY, reason: str = "expired"
 ) -> str | None:
     """Open the lift if nothing holds the containment any more; its execution's id (S33)."""
     state, held, changed = _standing(connection, containment_id)
@@ -49,7 +49,7 @@ def let_go(
     return open_lift(connection, containment_id, actor, reason, now)
 
 
-def open_lift(connection: sqlite3.Connection, containment_id: str, actor: str, reason: str, now: Millis) -> str:
+def open_lift(connection: Connection, containment_id: str, actor: str, reason: str, now: Millis) -> str:
     """`lifting`, one round more, and the execution that carries it out."""
     (round_, alert_id) = connection.execute(
         "UPDATE containments SET state = 'lifting', round = round + 1, lifted_by = ?, lift_reason = ?"
@@ -75,13 +75,13 @@ def open_lift(connection: sqlite3.Connection, containment_id: str, actor: str, r
     return lift.id
 
 
-def has_open_call(connection: sqlite3.Connection, containment_id: str) -> bool:
+def has_open_call(connection: Connection, containment_id: str) -> bool:
     """Whether some hold's call was started and has no outcome, not even an unknown one."""
     sql = "SELECT 1 FROM holds WHERE containment_id = ? AND state = 'pending' AND suspected = 0"
     return connection.execute(sql, (containment_id,)).fetchone() is not None
 
 
-def apply(connection: sqlite3.Connection, execution_id: str, change: Apply) -> None:
+def apply(connection: Connection, execution_id: str, change: Apply) -> None:
     """A call on the target is about to be made: its containment, and a pending hold on it."""
     hold = connection.execute("SELECT state FROM holds WHERE id = ?", (change.hold_id,)).fetchone()
     if hold is not None and hold[0] != "released":
@@ -107,7 +107,7 @@ def apply(connection: sqlite3.Connection, execution_id: str, change: Apply) -> N
     )
 
 
-def _join(connection: sqlite3.Connection, change: Apply) -> str | None:
+def _join(connection: Connection, change: Apply) -> str | None:
     """The containment of the target that is not over, if there is one and it can be joined (S30)."""
     found = connection.execute(
         "SELECT id, state FROM containments WHERE connection = ? AND family = ? AND target = ?"
@@ -122,7 +122,7 @@ def _join(connection: sqlite3.Connection, change: Apply) -> str | None:
     return joined
 
 
-def _held(connection: sqlite3.Connection, change: Apply) -> str | None:
+def _held(connection: Connection, change: Apply) -> str | None:
     """The containment it joins without a call of its own, or makes again: it must still be held."""
     wanted = change.within or change.joins
     if wanted is None:
@@ -133,7 +133,7 @@ def _held(connection: sqlite3.Connection, change: Apply) -> str | None:
     return wanted
 
 
-def _lasts(connection: sqlite3.Connection, containment_id: str, change: Apply) -> float | None:
+def _lasts(connection: Connection, containment_id: str, change: Apply) -> float | None:
     """How long this hold lasts: the duration of the period's rung, the last one from there on (S32)."""
     if not change.undo_after:
         return None
@@ -142,7 +142,7 @@ def _lasts(connection: sqlite3.Connection, containment_id: str, change: Apply) -
     return lasts
 
 
-def _start(connection: sqlite3.Connection, change: Apply) -> str:
+def _start(connection: Connection, change: Apply) -> str:
     columns = ("id", "connection", "family", "target", "action", "state", "started_at", "round", "playbook_id")
     row = (
         change.containment_id,
@@ -164,7 +164,7 @@ def _start(connection: sqlite3.Connection, change: Apply) -> str:
     return change.containment_id
 
 
-def settle(connection: sqlite3.Connection, change: Settle) -> None:
+def settle(connection: Connection, change: Settle) -> None:
     """What became of that call."""
     hold = connection.execute(
         "SELECT containment_id, state, undo_after, called_at FROM holds WHERE id = ?", (change.hold_id,)
@@ -193,7 +193,7 @@ def settle(connection: sqlite3.Connection, change: Settle) -> None:
     _follow(connection, containment_id, change.at)
 
 
-def _audit_held(connection: sqlite3.Connection, change: Settle, expires_at: Millis | None) -> None:
+def _audit_held(connection: Connection, change: Settle, expires_at: Millis | None) -> None:
     sql = "SELECT containment_id, execution_id, path FROM holds WHERE id = ?"
     containment, execution, path = connection.execute(sql, (change.hold_id,)).fetchone()
     told = {"step": path, "expires_at": expires_at}
@@ -201,12 +201,12 @@ def _audit_held(connection: sqlite3.Connection, change: Settle, expires_at: Mill
     audit.write(connection, [Audit(f"execution:{execution}", "containment.held", subject, change.at, told)])
 
 
-def _update_hold(connection: sqlite3.Connection, hold_id: str, row: Sequence[Any]) -> None:
+def _update_hold(connection: Connection, hold_id: str, row: Sequence[Any]) -> None:
     sql = "UPDATE holds SET state = ?, suspected = ?, changed = ?, expires_at = ? WHERE id = ?"
     connection.execute(sql, (*row, hold_id))
 
 
-def _follow(connection: sqlite3.Connection, containment_id: str, now: Millis) -> None:
+def _follow(connection: Connection, containment_id: str, now: Millis) -> None:
     """Give the containment the state that its holds make."""
     _, held, changed = _standing(connection, containment_id)
     live, suspected, pending = held.get("live", 0), held.get("suspected", 0), held.get("pending", 0)
@@ -225,22 +225,23 @@ def _follow(connection: sqlite3.Connection, containment_id: str, now: Millis) ->
     reckon_expiry(connection, containment_id)
 
 
-def _set(connection: sqlite3.Connection, containment_id: str, state: str) -> None:
+def _set(connection: Connection, containment_id: str, state: str) -> None:
     sql = "UPDATE containments SET state = ? WHERE id = ? AND state IN ('applying', 'suspected', 'held')"
     connection.execute(sql, (state, containment_id))
 
 
-def reckon_expiry(connection: sqlite3.Connection, containment_id: str) -> None:
+def reckon_expiry(connection: Connection, containment_id: str) -> None:
     """The latest expiry among its holds; none when one of them has none or its call is open (S31)."""
     connection.execute(
         "UPDATE containments SET expires_at = (SELECT CASE WHEN count(*) = count(expires_at) THEN max(expires_at) END"
-        " FROM holds WHERE containment_id = containments.id AND (state = 'live' OR state = 'pending' AND suspected))"
+        " FROM holds WHERE containment_id = containments.id"
+        " AND (state = 'live' OR state = 'pending' AND suspected = 1))"
         " WHERE id = ? AND state NOT IN ('lifted', 'voided')",
         (containment_id,),
     )
 
 
-def _standing(connection: sqlite3.Connection, containment_id: str) -> tuple[str, dict[str, int], bool]:
+def _standing(connection: Connection, containment_id: str) -> tuple[str, dict[str, int], bool]:
     """Its state, how many holds there are of each kind, and whether a change was ever made."""
     state = connection.execute("SELECT state FROM containments WHERE id = ?", (containment_id,)).fetchone()
     if state is None:
@@ -256,7 +257,7 @@ def _standing(connection: sqlite3.Connection, containment_id: str) -> tuple[str,
     return state[0], held, changed
 
 
-def end_lift(connection: sqlite3.Connection, change: LiftEnded) -> None:
+def end_lift(connection: Connection, change: LiftEnded) -> None:
     """`lifted` or `stuck`; said of a containment that is not being lifted, it changes nothing."""
     ended = change.at if change.result == "lifted" else None
     moved = connection.execute(

@@ -1,6 +1,7 @@
 """One engine per database file, by a lock of the operating system that ends with its process (S42).
 
-The lock is advisory and local: a database on a network drive is not protected by it.
+The lock is advisory and local: a database on a network drive is not protected by it. A PostgreSQL database
+has any number of engines, and no such lock.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from soar.errors import StoreBusy, StoreUnavailable
-from soar.store.database import file_of
+from soar.store.database import is_postgres
+from soar.store.sqlite import file_of
 
 _SERVES: Final = " serves"
 
@@ -24,6 +26,9 @@ def engine_lock(url: str, *, serving: bool = False) -> Iterator[None]:
     Raises:
         StoreBusy: another process is; it is named.
     """
+    if is_postgres(url):
+        yield
+        return
     path = file_of(url)
     beside = path.with_name(path.name + ".engine")
     try:
@@ -42,6 +47,8 @@ def serving_process(url: str) -> int | None:
 
     A command must not be sent SIGHUP: it would end in the middle of an upgrade.
     """
+    if is_postgres(url):
+        return None
     path = file_of(url)
     try:
         handle = os.open(path.with_name(path.name + ".engine"), os.O_RDONLY)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from soar.model.execution import Fact
 from soar.model.message import Message
 from soar.model.notice import Place
 from soar.store import approvals, audit, rows
+from soar.store.connection import Connection
 from soar.store.events import insert_events
 from soar.store.reader import Reader
 from soar.store.text import dumps, loads, whole
@@ -189,7 +189,7 @@ class Messages:
         return int(await self._reader.run(lambda db: db.execute(sql).fetchone()[0]))
 
 
-def insert_messages(connection: sqlite3.Connection, messages: Sequence[Message]) -> None:
+def insert_messages(connection: Connection, messages: Sequence[Message]) -> None:
     """Inside somebody's unit."""
     given = [
         (
@@ -217,7 +217,7 @@ def insert_messages(connection: sqlite3.Connection, messages: Sequence[Message])
     rows.insert(connection, "messages", _COLUMNS, given, "ON CONFLICT (id) DO NOTHING")
 
 
-def _plan(connection: sqlite3.Connection, approval: Approval, messages: Sequence[Message], now: Millis) -> None:
+def _plan(connection: Connection, approval: Approval, messages: Sequence[Message], now: Millis) -> None:
     sql = f"UPDATE approvals SET told = ? WHERE id = ? AND stage = ? AND {_UNTOLD}"
     if connection.execute(sql, (approval.stage + 1, approval.id, approval.stage)).rowcount == 0:
         return
@@ -225,13 +225,13 @@ def _plan(connection: sqlite3.Connection, approval: Approval, messages: Sequence
     _given_up(connection, approval.id, approval.stage, now)
 
 
-def _delivered(connection: sqlite3.Connection, message: Message, moved: int, state: str) -> None:
+def _delivered(connection: Connection, message: Message, moved: int, state: str) -> None:
     if moved and state == "shown" and message.kind == "request":
         sql = "UPDATE approvals SET state = 'asked' WHERE id = ? AND state = 'asking'"
         connection.execute(sql, (message.approval_id,))
 
 
-def _failed(connection: sqlite3.Connection, message: Message, sql: str, given: tuple[Any, ...], now: Millis) -> None:
+def _failed(connection: Connection, message: Message, sql: str, given: tuple[Any, ...], now: Millis) -> None:
     connection.execute(sql, given)
     if message.kind != "request" or message.approval_id is None:
         return
@@ -240,7 +240,7 @@ def _failed(connection: sqlite3.Connection, message: Message, sql: str, given: t
         _given_up(connection, message.approval_id, message.stage, now)
 
 
-def _given_up(connection: sqlite3.Connection, approval_id: str, stage: int, now: Millis) -> None:
+def _given_up(connection: Connection, approval_id: str, stage: int, now: Millis) -> None:
     """Whether every channel of a stage has refused."""
     of_stage = f"{_SELECT} WHERE approval_id = ? AND kind = 'request' AND stage = ?"
     told = [_message(found) for found in connection.execute(of_stage, (approval_id, stage))]
@@ -249,7 +249,7 @@ def _given_up(connection: sqlite3.Connection, approval_id: str, stage: int, now:
         _nobody_told(connection, approval_id, now, reasons)
 
 
-def _nobody_told(connection: sqlite3.Connection, approval_id: str, now: Millis, reason: str) -> None:
+def _nobody_told(connection: Connection, approval_id: str, now: Millis, reason: str) -> None:
     """All channels of a stage have refused: the next stage at once, and after the last one a page (S28)."""
     found = approvals.read(connection, approval_id)
     if found.state not in OPEN_APPROVALS:
@@ -266,21 +266,19 @@ def _nobody_told(connection: sqlite3.Connection, approval_id: str, now: Millis, 
         approvals.next_stage(connection, found)
 
 
-def _remind(connection: sqlite3.Connection, approval_id: str, lines: Sequence[Message], next_at: Millis | None) -> None:
+def _remind(connection: Connection, approval_id: str, lines: Sequence[Message], next_at: Millis | None) -> None:
     sql = "UPDATE approvals SET remind_at = ? WHERE id = ? AND state IN ('asking', 'asked')"
     if connection.execute(sql, (next_at, approval_id)).rowcount:
         insert_messages(connection, lines)
 
 
-def _follow(
-    connection: sqlite3.Connection, message_id: str, to: int, lines: Sequence[Message], next_at: Millis | None
-) -> None:
+def _follow(connection: Connection, message_id: str, to: int, lines: Sequence[Message], next_at: Millis | None) -> None:
     insert_messages(connection, lines)
     sql = "UPDATE messages SET followed_to = ?, follow_at = ? WHERE id = ?"
     connection.execute(sql, (to, next_at, message_id))
 
 
-def _next_due(connection: sqlite3.Connection) -> Millis | None:
+def _next_due(connection: Connection) -> Millis | None:
     questions = (
         "SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL",
         "SELECT min(follow_at) FROM messages WHERE follow_at IS NOT NULL",

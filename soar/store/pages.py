@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
@@ -20,6 +19,7 @@ from soar.errors import CursorInvalid
 from soar.model.containment import ContainmentState
 from soar.model.execution import ExecutionKind, ExecutionState
 from soar.model.severity import Severity
+from soar.store.connection import Connection
 from soar.store.units import AlertState
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class Listing:
         return f"SELECT {columns} FROM {self.table}{where}{order}", values
 
     def page(
-        self, connection: sqlite3.Connection, cursor: str | None, limit: int, make: Callable[[Sequence[Any]], T]
+        self, connection: Connection, cursor: str | None, limit: int, make: Callable[[Sequence[Any]], T]
     ) -> Page[T]:
         """The page after the cursor."""
         rows = connection.execute(*self.sql(cursor, limit)).fetchall()

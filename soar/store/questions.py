@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, Literal, get_args
 
@@ -11,6 +10,7 @@ from soar.errors import Conflict, NotFound
 from soar.ids import derived_id
 from soar.model.execution import FINAL, Question
 from soar.store import ledger, rows
+from soar.store.connection import Connection
 from soar.store.pages import Listing, Page
 from soar.store.reader import Reader
 from soar.store.signals import wake
@@ -80,7 +80,7 @@ class Questions:
         return await self._writer.run(lambda db: _answer(db, question_id, answer, (whole(by), now, whole(reason))))
 
 
-def insert_questions(connection: sqlite3.Connection, questions: Sequence[Question]) -> None:
+def insert_questions(connection: Connection, questions: Sequence[Question]) -> None:
     """Ask; what was asked before under the same id is left as it is."""
     given = [
         (
@@ -102,9 +102,7 @@ def insert_questions(connection: sqlite3.Connection, questions: Sequence[Questio
     rows.insert(connection, "questions", _COLUMNS, given, "ON CONFLICT (id) DO NOTHING")
 
 
-def _answer(
-    connection: sqlite3.Connection, question_id: str, answer: Answer, settled: tuple[str, Millis, str]
-) -> Question:
+def _answer(connection: Connection, question_id: str, answer: Answer, settled: tuple[str, Millis, str]) -> Question:
     _check(_get(connection, question_id), answer)
     moved = connection.execute(
         "UPDATE questions SET state = 'answered', answer = ?, answered_by = ?, answered_at = ?, reason = ?"
@@ -129,7 +127,7 @@ def _check(question: Question, answer: Answer) -> None:
         raise Conflict(f"question {question.id}: it is about no call; answer 'again' or 'give_up'")
 
 
-def _settle_ended(connection: sqlite3.Connection, question: Question, answer: Answer, now: Millis) -> None:
+def _settle_ended(connection: Connection, question: Question, answer: Answer, now: Millis) -> None:
     if answer == "again":
         raise Conflict(
             f"question {question.id}: execution {question.execution_id} has ended, nothing is done again in it; "
@@ -139,7 +137,7 @@ def _settle_ended(connection: sqlite3.Connection, question: Question, answer: An
         ledger.happened(connection, question.execution_id, question.path, now)
 
 
-def _get(connection: sqlite3.Connection, question_id: str) -> Question:
+def _get(connection: Connection, question_id: str) -> Question:
     sql = f"SELECT {', '.join(_COLUMNS)} FROM questions WHERE id = ?"
     row = connection.execute(sql, (question_id,)).fetchone()
     if row is None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any, Final
 
 from soar.ids import derived_id
 from soar.store import audit, rows
 from soar.store.approvals import insert_approvals, withdraw
+from soar.store.connection import Connection
 from soar.store.events import insert_events
 from soar.store.signals import wake
 from soar.store.slots import free_slot, take_slots
@@ -18,7 +18,7 @@ _STANDING: Final = (
 )
 
 
-def write(connection: sqlite3.Connection, unit: ExecutionUnit) -> None:
+def write(connection: Connection, unit: ExecutionUnit) -> None:
     """The rows of others that a unit holds."""
     opened = rows.insert_executions(connection, unit.children)
     take_slots(connection, [child for child in unit.children if child.id in opened], unit.when_full)
@@ -31,7 +31,7 @@ def write(connection: sqlite3.Connection, unit: ExecutionUnit) -> None:
     audit.write(connection, unit.audit)
 
 
-def _cancel_child(connection: sqlite3.Connection, unit: ExecutionUnit, child: str) -> None:
+def _cancel_child(connection: Connection, unit: ExecutionUnit, child: str) -> None:
     row = connection.execute("SELECT opened_at FROM executions WHERE id = ?", (child,)).fetchone()
     if row is None:
         return
@@ -41,7 +41,7 @@ def _cancel_child(connection: sqlite3.Connection, unit: ExecutionUnit, child: st
     wake(connection, Signal(derived_id(unit.execution_id, "cancel", child), child, "cancel", data, at))
 
 
-def ended(connection: sqlite3.Connection, execution_id: str, change: ExecutionChange) -> None:
+def ended(connection: Connection, execution_id: str, change: ExecutionChange) -> None:
     """Tell the caller, and let the next one have the slot."""
     kind, parent, path, slot, limit, containment = connection.execute(_STANDING, (execution_id,)).fetchone()
     at = change.finished_at or 0
@@ -57,7 +57,7 @@ def ended(connection: sqlite3.Connection, execution_id: str, change: ExecutionCh
 
 
 def _tell_lifted(
-    connection: sqlite3.Connection, lift: str, origin: tuple[str | None, str | None, str], change: ExecutionChange
+    connection: Connection, lift: str, origin: tuple[str | None, str | None, str], change: ExecutionChange
 ) -> None:
     parent, path, containment = origin
     result = "lifted" if change.state == "succeeded" else "stuck"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator
 
 from soar.ids import derived_id
 from soar.store import ledger
+from soar.store.connection import Connection
 from soar.store.signals import wake
 from soar.store.units import Release, Signal
 
 _TURN = re.compile(r"\[(\d+|\*)\]|#(\d+|\*)")
 
 
-def release(connection: sqlite3.Connection, execution_id: str, change: Release) -> None:
+def release(connection: Connection, execution_id: str, change: Release) -> None:
     """Release the holds at those places, open the lifts that follow, and leave the signal that says which."""
     lifts: list[str] = []
     still_held = 0
@@ -34,7 +34,7 @@ def release(connection: sqlite3.Connection, execution_id: str, change: Release) 
     wake(connection, Signal(identity, execution_id, "released", data, change.at))
 
 
-def _holds(connection: sqlite3.Connection, execution_id: str, change: Release) -> Iterator[tuple[str, str]]:
+def _holds(connection: Connection, execution_id: str, change: Release) -> Iterator[tuple[str, str]]:
     """Hold and containment, the newest first; those of sub-playbooks called from there with them."""
     sql = (
         "SELECT id, containment_id, path FROM holds WHERE execution_id = ? AND state <> 'released'"
@@ -71,18 +71,18 @@ def _same(own: str, other: str, *, last: bool) -> bool:
     return last and _TURN.sub("", own) == other
 
 
-def _under_way(connection: sqlite3.Connection, containment: str) -> str | None:
+def _under_way(connection: Connection, containment: str) -> str | None:
     sql = "SELECT round, state FROM containments WHERE id = ?"
     round_, state = connection.execute(sql, (containment,)).fetchone()
     return derived_id(containment, "lift", round_) if state == "lifting" else None
 
 
-def _is_held(connection: sqlite3.Connection, containment: str) -> bool:
+def _is_held(connection: Connection, containment: str) -> bool:
     sql = "SELECT 1 FROM containments WHERE id = ? AND state IN ('held', 'suspected', 'applying')"
     return connection.execute(sql, (containment,)).fetchone() is not None
 
 
-def _wait_for(connection: sqlite3.Connection, lift: str, execution_id: str, path: str) -> None:
+def _wait_for(connection: Connection, lift: str, execution_id: str, path: str) -> None:
     """Its end is told to this execution too."""
     connection.execute(
         "INSERT INTO lift_waiters (lift_id, execution_id, path) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
 from soar.clock import Millis
 from soar.model.alert import Alert
+from soar.store.connection import Connection
 from soar.store.reader import Reader
 from soar.store.text import loads
 
@@ -61,7 +61,7 @@ def about(alert: Alert, slot_key: str | None) -> str:
     return slot_key if slot_key is not None else repr([getattr(alert, name) for name in _FIELDS])
 
 
-def _full(connection: sqlite3.Connection, asked: tuple[str, Millis, int, Millis, int]) -> dict[str, Millis]:
+def _full(connection: Connection, asked: tuple[str, Millis, int, Millis, int]) -> dict[str, Millis]:
     return {_read(found): ended for found, ended in connection.execute(_FULL, asked)}
 
 

@@ -5,7 +5,6 @@ A review is part of the history: nothing takes its row away, and it stays open u
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from soar.model.approval import Approval, Vote
 from soar.model.message import Message
 from soar.model.review import Review, ReviewState
 from soar.store import approvals, audit, rows
+from soar.store.connection import Connection
 from soar.store.events import insert_events
 from soar.store.messages import insert_messages
 from soar.store.pages import Listing, Page
@@ -82,7 +82,7 @@ class Reviews:
 
 
 def _break_glass(
-    connection: sqlite3.Connection, approval_id: str, vote: Vote, announcements: Sequence[Message], now: Millis
+    connection: Connection, approval_id: str, vote: Vote, announcements: Sequence[Message], now: Millis
 ) -> Approval:
     settled = approvals.settle_alone(connection, approval_id, vote, now)
     review = _opened(settled, vote, now)
@@ -121,7 +121,7 @@ def _opened(settled: Approval, vote: Vote, now: Millis) -> Review:
     )
 
 
-def _close(connection: sqlite3.Connection, review_id: str, closed: tuple[str, Millis, str]) -> Review:
+def _close(connection: Connection, review_id: str, closed: tuple[str, Millis, str]) -> Review:
     moved = connection.execute(
         "UPDATE reviews SET state = 'closed', closed_by = ?, closed_at = ?, finding = ?"
         " WHERE id = ? AND state = 'open'",
@@ -140,7 +140,7 @@ def _about(review: Review) -> Mapping[str, Any]:
     return {"review": review.id, "approval": review.approval_id, "execution": review.execution_id}
 
 
-def _get(connection: sqlite3.Connection, review_id: str) -> Review:
+def _get(connection: Connection, review_id: str) -> Review:
     row = connection.execute(f"{_SELECT} WHERE id = ?", (review_id,)).fetchone()
     if row is None:
         raise NotFound(f"review {review_id}: there is none; `soar reviews list` shows those that are open")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from soar.model.execution import Execution
+from soar.store.connection import Connection
 from soar.store.text import dumps, loads, whole
 
 _SIZES: Final = (64, 16, 4, 1)
@@ -59,26 +59,27 @@ _RANKS: Final = 7
 
 
 def insert(
-    connection: sqlite3.Connection,
+    connection: Connection,
     table: str,
     columns: Sequence[str],
     rows: Sequence[Sequence[Any]],
     conflict: str = "",
-) -> None:
-    """Insert all rows in as few statements as their number allows."""
+) -> int:
+    """Insert all rows in as few statements as their number allows; how many were new."""
     row = f"({', '.join('?' * len(columns))})"
     head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
-    many(connection, head, row, conflict, rows)
+    return many(connection, head, row, conflict, rows)
 
 
-def many(connection: sqlite3.Connection, head: str, row: str, tail: str, rows: Sequence[Sequence[Any]]) -> None:
-    """Run `head row, row, ... tail` over all rows, some of them at a time."""
-    start = 0
+def many(connection: Connection, head: str, row: str, tail: str, rows: Sequence[Sequence[Any]]) -> int:
+    """Run `head row, row, ... tail` over all rows, some of them at a time; how many rows that changed."""
+    start, changed = 0, 0
     for size in _SIZES:
         while len(rows) - start >= size:
             values = [value for given in rows[start : start + size] for value in given]
-            connection.execute(_statement(head, row, tail, size), values)
+            changed += connection.execute(_statement(head, row, tail, size), values).rowcount
             start += size
+    return changed
 
 
 @cache
@@ -91,7 +92,7 @@ def ids_json(ids: Iterable[Any]) -> str:
     return orjson.dumps(list(ids)).decode()
 
 
-def insert_executions(connection: sqlite3.Connection, executions: Sequence[Execution]) -> list[str]:
+def insert_executions(connection: Connection, executions: Sequence[Execution]) -> list[str]:
     """Open those that are not there yet; their ids."""
     if not executions:
         return []
@@ -151,8 +152,8 @@ def _plain_row(given: Execution) -> tuple[Any, ...]:
     )
 
 
-def count(connection: sqlite3.Connection, totals: Mapping[str, int]) -> None:
+def count(connection: Connection, totals: Mapping[str, int]) -> None:
     """Add to the totals."""
     given = [(name, number) for name, number in totals.items() if number]
-    conflict = "ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+    conflict = "ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value"
     insert(connection, "counters", ("name", "value"), given, conflict)

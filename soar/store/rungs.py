@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Final
 
+from soar.store.connection import Connection
 from soar.store.units import Apply
 
 _NOT_DESERVED: Final = ("false_positive", "benign", "false positive")
@@ -17,7 +17,7 @@ _EARLIER: Final = (
 )
 
 
-def earlier_periods(connection: sqlite3.Connection, change: Apply) -> int:
+def earlier_periods(connection: Connection, change: Apply) -> int:
     """Periods of this target, by any playbook, that ended less than `reset` before this start."""
     since = change.at - round(change.reset * 1000)
     asked = (change.connection, change.target, change.action, since, *_NOT_DESERVED)

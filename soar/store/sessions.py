@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
 from soar.clock import Millis
+from soar.store.connection import Connection
 from soar.store.reader import Reader
 from soar.store.writer import Writer
 
@@ -60,7 +60,7 @@ class Sessions:
         return bool(await self._writer.run(lambda db: db.execute(sql, (nonce, expires_at)).rowcount))
 
 
-def _open(connection: sqlite3.Connection, sha256: str, session: Session) -> None:
+def _open(connection: Connection, sha256: str, session: Session) -> None:
     for table, key in (("sessions", "sha256"), ("used_forms", "nonce")):
         connection.execute(
             f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE expires_at <= ? LIMIT ?)",

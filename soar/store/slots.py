@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from soar.clock import Millis
 from soar.ids import derived_id
 from soar.model.execution import Execution
+from soar.store.connection import Connection
 from soar.store.signals import wake
 from soar.store.units import Signal
 
@@ -17,9 +17,7 @@ _NOT_FINAL: Final = "state NOT IN ('succeeded', 'failed', 'cancelled', 'skipped'
 _HOLDING: Final = f"slot_key = ? AND waits_for_slot = 0 AND {_NOT_FINAL}"
 
 
-def take_slots(
-    connection: sqlite3.Connection, opened: Sequence[Execution], when_full: Mapping[str, WhenFull]
-) -> set[str]:
+def take_slots(connection: Connection, opened: Sequence[Execution], when_full: Mapping[str, WhenFull]) -> set[str]:
     """Let those that were just opened have their slot, or wait, or be skipped, in the order of their opening.
 
     The ids of those that have none.
@@ -50,19 +48,20 @@ def take_slots(
     return without
 
 
-def free_slot(connection: sqlite3.Connection, slot: str, limit: int) -> None:
+def free_slot(connection: Connection, slot: str, limit: int) -> None:
     """Queue the next of those that wait, by priority and age, as far as there is room."""
     (holding,) = connection.execute(f"SELECT count(*) FROM executions WHERE {_HOLDING}", (slot,)).fetchone()
     room = max(limit - holding, 0)
     connection.execute(
-        "UPDATE executions SET waits_for_slot = 0, state = 'queued', awaiting = NULL, due_at = NULL WHERE id IN ("
+        "UPDATE executions SET waits_for_slot = 0, state = 'queued', awaiting = NULL, due_at = NULL, job_id = NULL"
+        " WHERE id IN ("
         f" SELECT id FROM executions WHERE slot_key = ? AND waits_for_slot = 1 AND {_NOT_FINAL}"
         " ORDER BY book_priority DESC, opened_at, seq LIMIT ?)",
         (slot, room),
     )
 
 
-def free_all(connection: sqlite3.Connection) -> None:
+def free_all(connection: Connection) -> None:
     """The safety net: every slot with room and somebody who waits for it (S40)."""
     sql = (
         "SELECT slot_key, max(slot_limit) FROM executions"
@@ -72,7 +71,7 @@ def free_all(connection: sqlite3.Connection) -> None:
         free_slot(connection, slot, limit)
 
 
-def _ancestor_holds(connection: sqlite3.Connection, execution: Execution) -> bool:
+def _ancestor_holds(connection: Connection, execution: Execution) -> bool:
     """A child does not wait for a slot its ancestor holds."""
     parent = execution.parent_id
     while parent is not None:
@@ -85,7 +84,7 @@ def _ancestor_holds(connection: sqlite3.Connection, execution: Execution) -> boo
     return False
 
 
-def _skip(connection: sqlite3.Connection, execution: Execution) -> None:
+def _skip(connection: Connection, execution: Execution) -> None:
     message = f"skipped: the {execution.slot_limit} places of {execution.slot_key!r} were taken"
     connection.execute(
         "UPDATE executions SET state = 'skipped', finished_at = ?, message = ? WHERE id = ?",
@@ -99,13 +98,14 @@ def _skip(connection: sqlite3.Connection, execution: Execution) -> None:
         wake(connection, Signal(derived_id(execution.id, "ended"), execution.parent_id, "child", data, at))
 
 
-def _wait(connection: sqlite3.Connection, execution_id: str) -> None:
+def _wait(connection: Connection, execution_id: str) -> None:
     connection.execute(
-        "UPDATE executions SET state = 'parked', awaiting = 'slot', waits_for_slot = 1 WHERE id = ?", (execution_id,)
+        "UPDATE executions SET state = 'parked', awaiting = 'slot', waits_for_slot = 1, job_id = NULL WHERE id = ?",
+        (execution_id,),
     )
 
 
-def _cancel(connection: sqlite3.Connection, holder: str, newer: Execution) -> None:
+def _cancel(connection: Connection, holder: str, newer: Execution) -> None:
     at: Millis = newer.opened_at
     data = {"by": "policy", "reason": f"a newer execution, {newer.id}, takes its place", "undo": False}
     wake(connection, Signal(derived_id(newer.id, "replaces", holder), holder, "cancel", data, at))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Final
 
 from soar.errors import LeaseLost
 from soar.model.execution import Execution
 from soar.store import rows
+from soar.store.connection import Connection
 from soar.store.reader import Reader
 from soar.store.writer import Writer
 
@@ -53,12 +53,12 @@ class Suspects:
         return await self._writer.run(lambda db: _take(db, execution))
 
 
-def _begin(connection: sqlite3.Connection) -> bool:
+def _begin(connection: Connection) -> bool:
     sql = "INSERT INTO counters (name, value) VALUES (?, 1) ON CONFLICT (name) DO NOTHING"
     return connection.execute(sql, (_MARK,)).rowcount == 0
 
 
-def _take(connection: sqlite3.Connection, execution: Execution) -> int:
+def _take(connection: Connection, execution: Execution) -> int:
     row = connection.execute(_TAKE, (execution.id, execution.epoch)).fetchone()
     if row is None:
         raise LeaseLost(f"execution {execution.id}: it is no longer owned under epoch {execution.epoch}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any, Final
 
 from soar.clock import Millis
 from soar.errors import NotFound
 from soar.model.switch import Switch
 from soar.store import audit
+from soar.store.connection import Connection
 from soar.store.reader import Reader
 from soar.store.text import whole
 from soar.store.units import Audit
@@ -45,14 +45,14 @@ class Switches:
         return await self._writer.run(lambda db: _clear(db, scope, (by, reason, now)))
 
 
-def _clear(connection: sqlite3.Connection, scope: str, told: tuple[str, str, Millis]) -> Switch:
+def _clear(connection: Connection, scope: str, told: tuple[str, str, Millis]) -> Switch:
     found = connection.execute("SELECT 1 FROM switches WHERE scope = ? AND state = 'stopped'", (scope,)).fetchone()
     if found is None:
         raise NotFound(f"the stop switch {scope!r} is not set; `soar stop --list` shows those that are")
     return _set(connection, scope, "clear", told)
 
 
-def _set(connection: sqlite3.Connection, scope: str, state: str, told: tuple[str, str, Millis]) -> Switch:
+def _set(connection: Connection, scope: str, state: str, told: tuple[str, str, Millis]) -> Switch:
     by, reason, now = told
     row: tuple[Any, ...] = (whole(scope), state, whole(by), whole(reason), now)
     connection.execute(_SET, row)

@@ -25,6 +25,7 @@ from soar.store.people_tables import (
     UsedFormRow,
     VoteRow,
 )
+from soar.store.takes import JOBLESS
 
 NOT_FINAL = "state NOT IN ('succeeded', 'failed', 'cancelled', 'skipped')"
 """As the indexes say it: a question that is to use them says it in these very words."""
@@ -134,6 +135,8 @@ class ExecutionRow(SQLModel, table=True):
             **where(f"slot_key IS NOT NULL AND {NOT_FINAL}"),
         ),
         Index("ix_executions_suspects", "opened_at", "seq", **where(f"takes > 0 AND {NOT_FINAL}")),
+        # What has no job yet: the few rows of the transaction that is about to be committed.
+        Index("ix_executions_jobless", "seq", **where(JOBLESS), info={"shared": True}),
         {"sqlite_autoincrement": True},
     )
 
@@ -178,6 +181,10 @@ class ExecutionRow(SQLModel, table=True):
     """Owners lost without a committed unit (S24), and where its history stood then."""
     taken_at_epoch: int | None = None
     taken_at_fact: int | None = instant_column(default=None)
+    zone: str = text_column(default="", sa_column_kwargs={"server_default": ""})
+    """Where its calls are made; empty: the default zone."""
+    job_id: int | None = Field(default=None, sa_type=BigInteger)
+    """The job of the queue that is to take it up; only with PostgreSQL, where any worker may."""
 
 
 class FactRow(SQLModel, table=True):
@@ -278,6 +285,32 @@ class CatalogRow(SQLModel, table=True):
     loaded: int = Field(sa_type=BigInteger)
 
 
+class ProcessRow(SQLModel, table=True):
+    """A process that works on this database together with others, and when it was last heard of."""
+
+    __tablename__ = "processes"
+    __table_args__ = (Index("ix_processes_seen", "seen_at"),)
+
+    id: str = text_column(primary_key=True)
+    kind: str = text_column()
+    zones: str = text_column()
+    host: str = text_column()
+    pid: int = Field()
+    version: str = text_column()
+    started_at: int = instant_column()
+    seen_at: int = instant_column()
+
+
+class DutyRow(SQLModel, table=True):
+    """What one of several processes does for all, who has it, and until when unless it says so again."""
+
+    __tablename__ = "duties"
+
+    name: str = text_column(primary_key=True)
+    holder: str = text_column()
+    until: int = instant_column()
+
+
 class ProbeRow(SQLModel, table=True):
     """One row that is written to learn whether rows can be written."""
 
@@ -316,6 +349,8 @@ OURS = tuple(
         PlaybookVersionRow,
         CatalogRow,
         TokenRow,
+        ProcessRow,
+        DutyRow,
         ProbeRow,
     )
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 from soar.clock import Millis
 from soar.errors import Conflict, NotFound
 from soar.ids import new_id
+from soar.store.connection import Connection
 from soar.store.reader import Reader
 from soar.store.writer import Writer
 
@@ -66,17 +66,17 @@ class Tokens:
         return await self._writer.run(lambda db: _revoke(db, name, now))
 
 
-def _create(connection: sqlite3.Connection, token: Token, sha256: str) -> None:
-    try:
-        connection.execute(
-            "INSERT INTO tokens (id, name, role, sha256, created_at, person) VALUES (?, ?, ?, ?, ?, ?)",
-            (token.id, token.name, token.role, sha256, token.created_at, token.person),
-        )
-    except sqlite3.IntegrityError:
-        raise Conflict(f"token {token.name!r}: there is one of that name; choose another name") from None
+def _create(connection: Connection, token: Token, sha256: str) -> None:
+    made = connection.execute(
+        "INSERT INTO tokens (id, name, role, sha256, created_at, person) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        (token.id, token.name, token.role, sha256, token.created_at, token.person),
+    )
+    if not made.rowcount:
+        raise Conflict(f"token {token.name!r}: there is one of that name; choose another name")
 
 
-def _revoke(connection: sqlite3.Connection, name: str, now: Millis) -> Token:
+def _revoke(connection: Connection, name: str, now: Millis) -> Token:
     connection.execute(
         "UPDATE tokens SET revoked_at = coalesce(revoked_at, ?) WHERE name = ? OR id = ?", (now, name, name)
     )

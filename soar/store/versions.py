@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from soar.errors import NotFound
 from soar.store import rows
+from soar.store.connection import Connection
 from soar.store.reader import Reader
 from soar.store.text import dumps, loads
 from soar.store.writer import Writer
@@ -52,7 +52,7 @@ class PlaybookVersions:
         return KeptCatalog(row[0], tuple((one, digest) for one, digest in loads(row[1])), row[2])
 
 
-def _keep(connection: sqlite3.Connection, playbooks: Sequence[tuple[str, str, str, str]], catalog_digest: str) -> None:
+def _keep(connection: Connection, playbooks: Sequence[tuple[str, str, str, str]], catalog_digest: str) -> None:
     given = [(digest, playbook_id, file, text) for playbook_id, digest, file, text in playbooks]
     renamed = "ON CONFLICT (digest) DO UPDATE SET file = excluded.file, playbook_id = excluded.playbook_id"
     rows.insert(connection, "playbook_versions", ("digest", "playbook_id", "file", "source"), given, renamed)
@@ -65,7 +65,7 @@ def _keep(connection: sqlite3.Connection, playbooks: Sequence[tuple[str, str, st
     )
 
 
-def _source(connection: sqlite3.Connection, digest: str) -> tuple[str, str]:
+def _source(connection: Connection, digest: str) -> tuple[str, str]:
     sql = "SELECT file, source FROM playbook_versions WHERE digest = ?"
     row: tuple[str, str] | None = connection.execute(sql, (digest,)).fetchone()
     if row is None:

@@ -5,30 +5,31 @@ for each other. A job is a function and an item; jobs with the same function are
 list, so that it can write them in bulk. When a group fails as a whole, it is written again with a
 savepoint around each job, and only the guilty one learns of it (S41).
 
-Each call into SQLite lets go of the interpreter's lock and has to get it back from a busy event
-loop; that is why the functions given here should make few calls with many rows.
+Each statement lets go of the interpreter's lock and has to get it back from a busy event loop (and
+with PostgreSQL it is a message and an answer); that is why the functions given here should make few
+calls with many rows.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
-from soar.errors import StoreError, StoreUnavailable
-from soar.store import database
+from soar.errors import CommitUnknown, StoreError, StoreUnavailable
+from soar.store.connection import Connection
+from soar.store.database import Database
 
 T = TypeVar("T")
 
 GROUP: Final = 256
 """Jobs in one commit, at most."""
 
-Bulk = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
+Bulk = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 """Writes the items, gives one result for each; a result that is an Exception is raised at that item's caller.
 
 It must not have written anything for an item whose result is an Exception.
@@ -48,9 +49,9 @@ class _Job:
 class Writer:
     """A thread with the only connection of this process that writes."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, database: Database, connection: Connection) -> None:
+        self._database = database
         self._connection = connection
-        self._path = path
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="soar-store-writer", daemon=True)
@@ -60,16 +61,16 @@ class Writer:
         """Have the item written in the next group; the future is done once it is committed, or not written."""
         return self._enqueue(_Job(bulk, item, *_place()))
 
-    def run(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+    def run(self, work: Callable[[Connection], T]) -> asyncio.Future[T]:
         """Have one function write in the next group; an error it raises takes back all it wrote, and no more."""
         return self._enqueue(_Job(_each, work, *_place()))
 
-    def outside(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+    def outside(self, work: Callable[[Connection], T]) -> asyncio.Future[T]:
         """Run one function on the writer's connection, outside any transaction."""
         return self._enqueue(_Job(_each, work, *_place(), outside=True))
 
     async def close(self) -> None:
-        """Write what was handed over, then let go of the file."""
+        """Write what was handed over, then let go of the database."""
         if self._closed:
             return
         self._closed = True
@@ -78,7 +79,7 @@ class Writer:
 
     def _enqueue(self, job: _Job) -> asyncio.Future[Any]:
         if self._closed:
-            job.future.set_exception(StoreUnavailable(f"{self._path}: closed; nothing was written"))
+            job.future.set_exception(StoreUnavailable(f"{self._database.label}: closed; nothing was written"))
         else:
             self._jobs.put(job)
         return job.future
@@ -88,7 +89,7 @@ class Writer:
         while open_:
             group, open_ = self._next_group()
             for job in [job for job in group if job.outside]:
-                _resolve([job], _attempt(self._connection, [job], self._path))
+                _resolve([job], [self._attempt(job)])
             group = [job for job in group if not job.outside]
             if group:
                 _resolve(group, self._write(group))
@@ -111,22 +112,44 @@ class Writer:
 
     def _write(self, group: Sequence[_Job]) -> Sequence[Any]:
         """One transaction; its results only once it is on disk."""
-        connection = self._connection
+        database = self._database
         try:
+            connection = self._usable()
             database.begin(connection)
             try:
                 results = _together(connection, group)
             except Exception as error:
-                if database.concerns_the_file(error):
+                if database.ruins(error):
                     raise
                 database.rollback(connection)
                 database.begin(connection)
-                results = _one_by_one(connection, group)
-            connection.execute("COMMIT")
+                results = _one_by_one(database, connection, group)
+            database.commit(connection)
+        except CommitUnknown as error:
+            return [error] * len(group)
         except Exception as error:  # noqa: BLE001 - the thread lives on; each caller gets it
-            _forget(connection)
-            return [database.unavailable(self._path, error) for _ in group]
+            self._forget()
+            return [database.unavailable(error) for _ in group]
         return results
+
+    def _usable(self) -> Connection:
+        """The connection; a new one where the last one leads nowhere any more."""
+        if not self._database.usable(self._connection):
+            self._connection.close()
+            self._connection = self._database.connect_writer()
+        return self._connection
+
+    def _forget(self) -> None:
+        """Leave the failed transaction; a database that refuses even that is asked again with the next group."""
+        with suppress(Exception):
+            self._database.rollback(self._connection)
+
+    def _attempt(self, job: _Job) -> Any:
+        """Outside of any transaction."""
+        try:
+            return job.item(self._usable())
+        except Exception as error:  # noqa: BLE001 - the thread lives on; the caller gets it
+            return error if isinstance(error, StoreError) else self._database.unavailable(error)
 
 
 def _place() -> tuple[asyncio.Future[Any], asyncio.AbstractEventLoop]:
@@ -134,7 +157,7 @@ def _place() -> tuple[asyncio.Future[Any], asyncio.AbstractEventLoop]:
     return loop.create_future(), loop
 
 
-def _together(connection: sqlite3.Connection, group: Sequence[_Job]) -> list[Any]:
+def _together(connection: Connection, group: Sequence[_Job]) -> list[Any]:
     """Every job, those of one kind in one call. All wait for this very commit, so their order is free."""
     kinds: dict[Bulk, list[int]] = {}
     for index, job in enumerate(group):
@@ -147,44 +170,36 @@ def _together(connection: sqlite3.Connection, group: Sequence[_Job]) -> list[Any
     return results
 
 
-def _one_by_one(connection: sqlite3.Connection, group: Sequence[_Job]) -> list[Any]:
-    return [guarded(connection, lambda job=job: job.bulk(connection, [job.item])[0]) for job in group]  # type: ignore[misc]
+def _one_by_one(database: Database, connection: Connection, group: Sequence[_Job]) -> list[Any]:
+    results = []
+    for job in group:
+        connection.execute("SAVEPOINT job")
+        try:
+            (result,) = job.bulk(connection, [job.item])
+        except Exception as error:
+            if database.ruins(error):
+                raise
+            connection.execute("ROLLBACK TO job")
+            result = error
+        connection.execute("RELEASE job")
+        results.append(result)
+    return results
 
 
-def guarded(connection: sqlite3.Connection, work: Callable[[], Any]) -> Any:
-    """The work's result, or its error with all it wrote taken back; an error of the file itself is raised."""
+def guarded(connection: Connection, work: Callable[[], Any]) -> Any:
+    """The work's result, or the refusal it raised with all it wrote taken back; any other error is raised."""
     connection.execute("SAVEPOINT one")
     try:
         result = work()
-    except Exception as error:
-        if database.concerns_the_file(error):
-            raise
+    except StoreError as error:
         connection.execute("ROLLBACK TO one")
         result = error
     connection.execute("RELEASE one")
     return result
 
 
-def _each(connection: sqlite3.Connection, works: Sequence[Any]) -> Sequence[Any]:
-    if not connection.in_transaction:
-        return [work(connection) for work in works]
+def _each(connection: Connection, works: Sequence[Any]) -> Sequence[Any]:
     return [guarded(connection, lambda work=work: work(connection)) for work in works]  # type: ignore[misc]
-
-
-def _attempt(connection: sqlite3.Connection, jobs: Sequence[_Job], path: Path) -> Sequence[Any]:
-    try:
-        return _each(connection, [job.item for job in jobs])
-    except Exception as error:  # noqa: BLE001 - the thread lives on; the caller gets it
-        known = error if isinstance(error, StoreError) else database.unavailable(path, error)
-        return [known] * len(jobs)
-
-
-def _forget(connection: sqlite3.Connection) -> None:
-    """Leave the failed transaction; a file that refuses even that is asked again with the next group."""
-    try:
-        database.rollback(connection)
-    except sqlite3.Error:
-        return
 
 
 def _resolve(jobs: Sequence[_Job], results: Sequence[Any]) -> None:

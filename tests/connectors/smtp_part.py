@@ -36,6 +36,8 @@ class MailPart:
     """What is said to MAIL, RCPT or DATA instead of yes."""
     hang_up: str = ""
     """The command at which the line is cut; `DATA` once the whole mail is here."""
+    once: bool = False
+    """The line is cut the first time only."""
     silent: str = ""
     """The command that is never answered."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,6 +52,7 @@ class MailPart:
         if self.silent == command:
             await self.stop.wait()
         if self.hang_up == command:
+            self.hang_up = "" if self.once else command
             server.transport.abort()
         return self.answers.get(command)
 

@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from soar.config import Settings
+from soar.definitions import Definitions
 from soar.model.approval import ApprovalRule
 from soar.model.playbook import Action, Playbook
 from soar.playbook import Catalog
 from soar.playbook.tree import Placed, everywhere
-from soar.runtime import Definitions
 from soar.testing.suite import read_suite
 from tests.playbooks.test_shipped import CONFIG, FOLDER, NAMES
 

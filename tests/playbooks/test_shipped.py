@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from soar.config import Settings
+from soar.definitions import Definitions
 from soar.engine import Guardrails
 from soar.playbook import Catalog
-from soar.runtime import Definitions
 from soar.testing.rehearse import CaseResult, run_suite
 from soar.testing.suite import Expectation, read_suite
 

@@ -38,7 +38,9 @@ async def test_a02_twenty_at_the_same_instant_are_one(store: Store) -> None:
 
 async def test_a02_the_constraint_is_in_the_schema(store: Store) -> None:
     await store.alerts.keep([raw_alert("event-1")])
-    with pytest.raises(Exception, match=r"UNIQUE constraint failed: alerts\.source, alerts\.dedupe_key"):
+    with pytest.raises(
+        Exception, match=r"UNIQUE constraint failed: alerts\.source, alerts\.dedupe_key|uq_alerts_dedupe"
+    ):
         await store._writer.run(
             lambda db: db.execute(
                 "INSERT INTO alerts (id, source, dedupe_key, received_at, state, duplicates)"
@@ -169,7 +171,8 @@ async def test_b01_a_nul_character_neither_hides_nor_breaks_anything(store: Stor
     raw = raw_alert("a\x00b")
     await store.alerts.keep([raw])
     await store.alerts.open([opening(raw, title="before\x00after", raw={"deep": ["\x00"]})])
-    assert (await store.alerts.page()).items[0].title == "before\x00after"
+    shown = "before␀after" if store.database.shared else "before\x00after"  # its text columns hold no NUL
+    assert (await store.alerts.page()).items[0].title == shown
     stored = (await store.alerts.get(raw.id)).alert
     assert stored is not None
     assert stored.raw == {"deep": ["\x00"]}

@@ -16,6 +16,12 @@ from soar.store.units import ExecutionUnit
 from tests.store.given import child, execution, fact, opening, outputs, raw_alert, running
 
 
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """One file: what is told of here is no server's."""
+    return f"sqlite:///{tmp_path / 'soar.db'}"
+
+
 async def limit(store: Store, more_pages: int) -> None:
     """Let the file grow by so many pages and no further, as a full disk would."""
     pages = await store._writer.outside(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
@@ -117,7 +123,7 @@ async def test_less_than_a_mebibyte_of_free_disk_is_red(store: Store, monkeypatc
 
 
 async def test_a_write_lock_that_another_holds_for_long(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("soar.store.database.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("soar.store.sqlite.BUSY_SECONDS", 0.05)
     other = sqlite3.connect(store.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="another process holds it for long"):

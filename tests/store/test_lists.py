@@ -120,9 +120,9 @@ async def pages(store: Store, listing: Listing) -> list[str]:
 
 @pytest.mark.parametrize("between", [{}, {"since": 1}, {"since": 1, "until": 2}])
 @pytest.mark.parametrize("names", INDEXES, ids="+".join)
-async def test_lists_of_executions_use_the_rarest_index(store: Store, names: Any, between: Any) -> None:
+async def test_lists_of_executions_use_the_rarest_index(sqlite_store: Store, names: Any, between: Any) -> None:
     listing = executions.listed(ExecutionFilter(**{name: VALUES[name] for name in names}, **between))
-    for found in await pages(store, listing):
+    for found in await pages(sqlite_store, listing):
         assert f"USING INDEX {INDEXES[names]} (" in f"{found} (", found
         assert "TEMP B-TREE" not in found
 
@@ -138,8 +138,8 @@ async def test_lists_of_executions_use_the_rarest_index(store: Store, names: Any
         (AlertFilter(status="received", source="siem"), "ix_alerts_state"),
     ],
 )
-async def test_lists_of_alerts_use_an_index(store: Store, filters: AlertFilter, index: str) -> None:
-    for found in await pages(store, alerts.listed(filters)):
+async def test_lists_of_alerts_use_an_index(sqlite_store: Store, filters: AlertFilter, index: str) -> None:
+    for found in await pages(sqlite_store, alerts.listed(filters)):
         assert f"USING INDEX {index} (" in f"{found} (", found
         assert "TEMP B-TREE" not in found
 
@@ -155,8 +155,8 @@ async def test_lists_of_alerts_use_an_index(store: Store, filters: AlertFilter, 
         (ContainmentFilter(current=False), "ix_containments_started_at"),
     ],
 )
-async def test_lists_of_containments_use_an_index(store: Store, filters: ContainmentFilter, index: str) -> None:
-    for found in await pages(store, containments.listed(filters)):
+async def test_lists_of_containments_use_an_index(sqlite_store: Store, filters: ContainmentFilter, index: str) -> None:
+    for found in await pages(sqlite_store, containments.listed(filters)):
         assert f"USING INDEX {index} (" in f"{found} (", found
         assert "TEMP B-TREE" not in found
 
@@ -174,8 +174,8 @@ async def test_lists_of_containments_use_an_index(store: Store, filters: Contain
         ("SELECT 1 FROM facts WHERE execution_seq = 1 ORDER BY seq", "uq_facts|sqlite_autoindex_facts_1"),
     ],
 )
-async def test_what_the_engine_asks_all_day_uses_an_index(store: Store, sql: str, index: str) -> None:
-    found = await plan(store, sql)
+async def test_what_the_engine_asks_all_day_uses_an_index(sqlite_store: Store, sql: str, index: str) -> None:
+    found = await plan(sqlite_store, sql)
     assert any(f"INDEX {name}" in found for name in index.split("|")), found
     assert "TEMP B-TREE" not in found or "facts" in index, found
 

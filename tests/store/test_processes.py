@@ -12,7 +12,7 @@ import pytest
 
 from soar.errors import StoreUnavailable
 from soar.model.execution import Execution
-from soar.store import Store, database
+from soar.store import Store, sqlite
 from soar.store.units import ExecutionUnit
 from tests.store.given import NOW, child, execution, fact, opening, outputs, raw_alert
 
@@ -299,7 +299,7 @@ async def test_l01_two_processes_make_the_same_new_file_at_once_twenty_times(tmp
 async def test_l01_a_new_file_that_stays_locked_is_unavailable_and_no_raw_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     path = tmp_path / "soar.db"
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")

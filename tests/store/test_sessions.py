@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from soar.store import Session, Store
+from soar.store import Session, Store, rows
 from tests.store.given import NOW
 
 LONG_AGO = NOW - 7_200_000
@@ -53,11 +53,9 @@ async def test_each_sign_in_forgets_some_of_what_is_over(store: Store) -> None:
     await store.sessions.spend("current", NOW + 60_000)
 
     def fill(db: Any) -> None:
-        db.executemany(
-            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?)",
-            [(f"old{n}", "ana", "t", LONG_AGO, LONG_AGO + 1) for n in range(700)],
-        )
-        db.executemany("INSERT INTO used_forms VALUES (?, ?)", [(f"old{n}", LONG_AGO) for n in range(700)])
+        columns = ("sha256", "person", "token_id", "created_at", "expires_at")
+        rows.insert(db, "sessions", columns, [(f"old{n}", "ana", "t", LONG_AGO, LONG_AGO + 1) for n in range(700)])
+        rows.insert(db, "used_forms", ("nonce", "expires_at"), [(f"old{n}", LONG_AGO) for n in range(700)])
 
     await store._writer.run(fill)
     await opened(store, "second")
