@@ -20,6 +20,7 @@ from soar.engine.membership import Membership, Shared
 from soar.engine.pinned import PinnedPlaybooks
 from soar.engine.shared import SharedEngine
 from soar.engine.stops import StopSwitches
+from soar.engine.zones import CallWorker, ZonedConnections
 from soar.errors import NotFound, Problem, RequestInvalid
 from soar.ingest.kinds import load_kinds
 from soar.ingest.manual import MANUAL, by_hand, execution_id, manual_source
@@ -110,7 +111,7 @@ class Runtime:
         limits = Limits(
             active=execution.side_by_side, on_failure=execution.on_failure_timeout, timeout=execution.timeout
         )
-        parts = (self.store, self.connections, self.pinned, self.clock, limits)
+        stops = self.guardrails.stops
         options: dict[str, Any] = {
             "guardrails": self.guardrails,
             "mask": self.masker.mask,
@@ -118,9 +119,14 @@ class Runtime:
             "upkeep": upkeep_of(self.settings),
         }
         if self.membership is None:
-            return Engine(*parts, **options)
-        shared = Shared(self.store.queue, self.store.conninfo, self.membership, self.role.zones)
-        return SharedEngine(*parts, shared=shared, **options)
+            return Engine(self.store, self.connections, self.pinned, self.clock, limits, **options)
+        zones, own = self.role.zones, self.connections
+        membership = self.membership
+        self.guardrails.lacking = lambda name: membership.lacking(own.zone_of(name))
+        zoned = ZonedConnections(own, own.zone_of, zones, self.store, self.clock, self.masker.mask)
+        calls = CallWorker(self.store, own, self.clock, stops)
+        shared = Shared(self.store.queue, self.store.conninfo, self.membership, zones, calls)
+        return SharedEngine(self.store, zoned, self.pinned, self.clock, limits, shared=shared, **options)
 
     def _approvals(self) -> ApprovalService:
         people, groups = self.settings.people, self.settings.groups
@@ -178,7 +184,7 @@ class Runtime:
         self._lock.enter_context(engine_lock(self.settings.database, serving=serving))
         if self.membership is not None and self.role.kind == "command":
             await self.membership.alone()
-        await self.connections.start()
+        await self.connections.start(None if self.membership is None else self.role.zones)
         await self.keep_versions(self.loaded.catalog)
         await self.engine.start()
         if self.membership is None:

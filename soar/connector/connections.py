@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -99,6 +99,7 @@ class ConnectionSet:
         self._http = http or SharedHttp(clock, masker=masker)
         self._connections: dict[str, _Connection] = {}
         self._actions: dict[str, tuple[_Connection, ActionDefinition]] = {}
+        self._running = False
         problems: list[str] = []
         for name, config in configs.items():
             problems += self._add(name, config, egress)
@@ -134,7 +135,10 @@ class ConnectionSet:
 
     def channel(self, name: str) -> Channel:
         """The channel of that connection, for what needs no network. Raises NotFound."""
-        connector = self._started(self._connection(name)).connector
+        connection = self._connection(name)
+        if connection.invoker is None and self._running:
+            raise NotFound(f"the connection '{name}' is in another zone; messages are sent from the default one")
+        connector = self._started(connection).connector
         if not isinstance(connector, Channel):
             raise NotFound(f"the connection '{name}' carries no messages to people")
         return connector
@@ -158,21 +162,28 @@ class ConnectionSet:
             kind = OutcomeUnknown if isinstance(error, OutcomeUnknown) else Refused
             raise kind(self._masker.text(str(error))) from error
 
-    async def start(self) -> None:
-        """Resolve secrets and make the connectors.
+    def zone_of(self, name: str) -> str:
+        """The zone it is reached from; empty for the default one, and for a connection that is not there."""
+        found = self._connections.get(name)
+        zone = None if found is None else found.config.zone
+        return "" if zone in (None, "default") else str(zone)
+
+    async def start(self, zones: Collection[str] | None = None) -> None:
+        """Resolve secrets and make the connectors: all, or those of some zones; the others' secrets are not asked for.
 
         Raises:
             ConfigError: every secret that is not there, everything the connectors lack, one line each.
         """
+        wanted = [one for one in self._connections.values() if zones is None or self.zone_of(one.name) in zones]
         problems: list[str] = []
         resolved: dict[str, dict[str, SecretStr]] = {}
-        for connection in self._connections.values():
+        for connection in wanted:
             resolved[connection.name] = self._resolve(connection, problems)
         if problems:
             raise ConfigError("\n".join(problems))
-        if any(issubclass(connection.definition.connector, HttpConnector) for connection in self._connections.values()):
+        if any(issubclass(connection.definition.connector, HttpConnector) for connection in wanted):
             await self._http.open()
-        for connection in self._connections.values():
+        for connection in wanted:
             try:
                 await self._open(connection, resolved[connection.name])
             except ConfigError as error:
@@ -180,6 +191,7 @@ class ConnectionSet:
         if problems:
             await self.close()
             raise ConfigError("\n".join(problems))
+        self._running = True
 
     async def close(self) -> None:
         """Let go of everything that was opened."""
@@ -228,6 +240,10 @@ class ConnectionSet:
     async def health(self, name: str) -> Health:
         """Ask one connection whether it works; its failure is an answer. Raises NotFound."""
         connection = self._connection(name)
+        if connection.invoker is None and self._running:
+            return Health(
+                ok=False, detail=f"it is reached from zone '{self.zone_of(name)}' only, not from this process"
+            )
         invoker = self._started(connection)
         try:
             health = await invoker.within_call(invoker.connector.health, _HEALTH_TIMEOUT)

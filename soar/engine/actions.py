@@ -80,6 +80,9 @@ class _Call:
 
     def _cut_unsent(self, cut: Error) -> Flow:
         """Nothing is under way at a system; what people were asked needs no answer."""
+        lacking = self.history.get(self.path, "lacking", 1)
+        if lacking is not None:
+            cut = {**cut, "message": f"{cut['message']}; {lacking.data['reason']}"}
         withdraw(self.walk, self.path, cut)
         withdraw(self.walk, f"{self.path}/guardrail", cut)
         return self.walk.cut_short(self.step, self.path, cut, self.outer)

@@ -33,6 +33,8 @@ SLOW_CALL: Final = 0.25
 """Seconds after which what led to a call that is still under way is written, for people to see."""
 TARGET_PAUSE: Final[Millis] = 500
 LONGEST_TARGET_PAUSE: Final[Millis] = 60_000
+ZONE_PAUSE: Final[Millis] = 5_000
+"""An execution whose call has nobody to make it looks again after this long (S44)."""
 HALTED_PAUSE: Final[Millis] = 60_000
 """A halted execution looks again after this long, should nobody wake it when the switch is released."""
 
@@ -44,6 +46,8 @@ class Activation:
         self.execution = execution
         self.halted = False
         """It parked because a stop switch holds one of its calls."""
+        self._lacks_zone = False
+        """One of its calls has nobody to make it (S44)."""
         self.waits_for: int | None = None
         """How many calls and timers it waits for; None while it has something to do itself."""
         self._playbook = playbook
@@ -144,7 +148,7 @@ class Activation:
 
     async def _begin(self, round: Round) -> bool:
         """Start the calls that are not under way yet; True when a fact came instead of one, so decide again."""
-        self.halted = False
+        self.halted = self._lacks_zone = False
         calls: list[Ready] = []
         looked: set[Place] = set()
         for run in self._new(round):
@@ -154,7 +158,7 @@ class Activation:
                 self._writing.held_back(ready)
                 return True
             if isinstance(ready, Halt):
-                self.halted = True
+                self._halt(run, ready)
                 continue
             if ready.contains is not None and ready.facts:
                 looked.add((run.path, run.attempt))
@@ -164,6 +168,14 @@ class Activation:
         for place in self._looks.keys() - looked:
             self._looks.pop(place).cancel()  # its call was refused, halted or cut: nobody waits for the answer
         return await self._write_ahead(calls) if calls else False
+
+    def _halt(self, run: Run, halt: Halt) -> None:
+        if not halt.zone:
+            self.halted = True
+            return
+        self._lacks_zone = True
+        if self._history.get(run.path, "lacking", 1) is None:  # so that a step that fails of it can say so
+            self._take_in(Fact(run.path, "lacking", 1, self._history.now, {"reason": halt.reason}))
 
     def _new(self, round: Round) -> list[Run]:
         """What is ready to start; paused or stopping, only what a crash left open is seen to its end."""
@@ -314,7 +326,10 @@ class Activation:
         due = self._next_due(round)
         if self.halted:
             due = min(due or self._history.now + HALTED_PAUSE, self._history.now + HALTED_PAUSE)
-        stays = not round.on_person and not self.halted and not self._history.paused
+        elif self._lacks_zone:
+            due = min(due or self._history.now + ZONE_PAUSE, self._history.now + ZONE_PAUSE)
+        held = self.halted or self._lacks_zone or self._history.paused
+        stays = not round.on_person and not held
         if due is not None and due - self._history.now <= STAY and stays:
             await self._writing.commit(None)
             await self._sleep(due, set())
@@ -331,6 +346,8 @@ class Activation:
         for kind in ("approval", "child", "event"):
             if kind in round.awaits:
                 return cast("Awaiting", kind)
+        if self._lacks_zone:
+            return "zone"
         return "target" if self._busy and round.runs else "timer"
 
     async def _read_signals(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +19,11 @@ from soar.store.units import Reserve
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """A stop switch holds the call: it waits until somebody releases it."""
+    """The call cannot be made now: a stop switch holds it, or nobody is there to make it."""
 
     reason: str
+    zone: bool = False
+    """Its zone has no live worker (S44): looked at again soon, without anybody's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Guardrails:
     policy: PolicyView = field(default_factory=NoPolicy)
     """The rules of this moment: a reload puts new ones here, and the next call is judged by them."""
     stops: StopSwitches = field(default_factory=StopSwitches)
+    lacking: Callable[[str], str | None] = lambda _connection: None
+    """Why nobody can make calls through a connection now; None where somebody can."""
 
 
 class Clearance:
@@ -75,9 +79,12 @@ class Clearance:
         return self._guardrails.policy
 
     def halted(self, connection: str) -> Halt | None:
-        """Whether a stop switch holds calls through that connection."""
+        """Whether a stop switch holds calls through that connection, or its zone has nobody to make them."""
         reason = self._guardrails.stops.reason(connection, self._execution.playbook_id)
-        return None if reason is None else Halt(reason)
+        if reason is not None:
+            return Halt(reason)
+        lacking = self._guardrails.lacking(connection)
+        return None if lacking is None else Halt(lacking, zone=True)
 
     def proposal(self, run: Run, spec: ActionSpec, prepared: Prepared, at: Millis) -> Proposal:
         return Proposal(

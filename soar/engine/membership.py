@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from soar.clock import Clock, FollowedClock, Millis
+from soar.engine.zones import CallWorker
 from soar.errors import StoreBusy, StoreError
 from soar.queue import JobQueue
 from soar.store import Process, Share, Store
@@ -37,6 +38,7 @@ class Shared:
     conninfo: str
     membership: Membership
     zones: tuple[str, ...]
+    calls: CallWorker
 
 
 Turn = Callable[[], Awaitable[None]]
@@ -66,6 +68,12 @@ class Membership:
     def keeps(self) -> bool:
         """Whether this process is the keeper at this moment."""
         return self._claimed is not None and self._clock.monotonic() - self._claimed < SURE
+
+    def lacking(self, zone: str) -> str | None:
+        """Why nobody can make calls in that zone now; None where somebody can."""
+        if zone in self._process.zones or any(zone in one.zones for one in self.others):
+            return None
+        return f"no worker of zone '{zone}' is alive; start one with soar worker --zone {zone}"
 
     async def alone(self) -> None:
         """For a command that would do the work of an engine: only where nobody else does.

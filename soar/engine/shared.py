@@ -46,6 +46,7 @@ class SharedEngine(Engine):
         self._url = shared.conninfo
         self._membership = shared.membership
         self._zones = shared.zones
+        self._calls = shared.calls
         self._feeding: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
 
@@ -137,8 +138,9 @@ class SharedEngine(Engine):
             self._active.pop(execution.id, None)
             return
         fresh = taken[0].epoch == 1 and taken[0].rerun_of is None
+        work = self._calls.carry(*taken) if taken[0].kind == "call" else self._carry(*taken, fresh=fresh)
         # In a task of its own: an orderly stop waits for those, as in the embedded engine.
-        task = asyncio.create_task(self._guarded(execution.id, self._carry(*taken, fresh=fresh)))
+        task = asyncio.create_task(self._guarded(execution.id, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.wait([task])

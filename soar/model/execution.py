@@ -8,10 +8,10 @@ from typing import Any, Final, Literal
 
 from soar.clock import Millis
 
-ExecutionKind = Literal["run", "lift", "reapply"]
-"""A playbook; taking one containment back; making one again that its system has lost."""
+ExecutionKind = Literal["run", "lift", "reapply", "call"]
+"""A playbook; taking one containment back; making one again that its system has lost; one call in another zone."""
 ExecutionState = Literal["queued", "running", "parked", "succeeded", "failed", "cancelled", "skipped"]
-Awaiting = Literal["timer", "approval", "event", "child", "slot", "target", "person"]
+Awaiting = Literal["timer", "approval", "event", "child", "slot", "target", "person", "zone"]
 FINAL: Final[frozenset[str]] = frozenset({"succeeded", "failed", "cancelled", "skipped"})
 
 StepStatus = Literal["waiting", "running", "succeeded", "failed", "skipped", "rejected", "cancelled", "outcome_unknown"]
@@ -47,6 +47,7 @@ FactKind = Literal[
     "resume",
     "poisoned",
     "inherits",
+    "lacking",
 ]
 """What one row of history says; see `soar.engine.history`."""
 

@@ -1,38 +1,40 @@
 """PgQueuer: one job for each time an execution is to be taken up, handed out by LISTEN and NOTIFY.
 
-Its own rule of dead workers is used: a job whose worker says nothing for HEARTBEAT seconds is handed to another. Its
-manager ends when a connection is lost or its listener stays silent; it is started again here. What it does not do, to
-refuse a worker that was only frozen, is done by the execution's row.
+Its own rule of dead workers is used: a job whose worker says nothing for HEARTBEAT seconds is handed to another. Of a
+job that was handed to another meanwhile nothing is written any more; the rest of what a worker that was only frozen
+may do is refused by the execution's row.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import psycopg
-import structlog
-from pgqueuer.adapters.drivers.psycopg import PsycopgDriver
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.core.qm import QueueManager
+from pgqueuer.core.tm import TaskManager
+from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job as PickedJob
+from pgqueuer.domain.models import TracebackRecord
+from pgqueuer.domain.types import JOB_STATUS, JobId, QueueManagerId
+from pgqueuer.ports.driver import Driver, NotifyCallback
 
 from soar.clock import Millis
-from soar.queue.port import HEARTBEAT, Depth, Handler, Job
-
-log = structlog.get_logger(__name__)
+from soar.queue.line import Line
+from soar.queue.port import HEARTBEAT, Depth, Job
+from soar.queue.serving import Hands, Returned, Serving
 
 _PREFIX: Final = "execution."
-_DEQUEUE: Final = timedelta(seconds=5)
+_DEQUEUE: Final = timedelta(seconds=2)
+"""Between looks that nothing asked for: with the heartbeat, a dead worker's jobs are found within 10 s (S40)."""
 _BATCH: Final = 20
-_PAUSE: Final = 0.5
-"""Seconds before the next try when the database is away."""
-_LOOK: Final = 0.02
+_UNSETTLED: Final = timedelta(days=1)
 _ENQUEUE: Final = QueryQueueBuilder().build_enqueue_query().encode()
 _DEPTHS: Final = (
     "SELECT entrypoint, count(*), min(execute_after) FROM pgqueuer WHERE status = 'queued' AND execute_after <= now()"
@@ -41,20 +43,23 @@ _DEPTHS: Final = (
 _PRUNE: Final = (
     "DELETE FROM pgqueuer_log WHERE id IN (SELECT id FROM pgqueuer_log WHERE created < $1 ORDER BY created LIMIT $2)"
 )
+_PRUNE_FAILED: Final = (
+    "DELETE FROM pgqueuer WHERE id IN (SELECT id FROM pgqueuer WHERE status = 'failed' AND updated < $1 LIMIT $2)"
+)
+_MINE: Final = "SELECT id FROM pgqueuer WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2"
 
 logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)  # what it has to say is said here, once
 
 
-class PgQueuerQueue:
+class PgQueuerQueue(Serving):
     """The queue that is used unless another is asked for."""
 
     name = "pgqueuer"
     live = "SELECT id FROM pgqueuer WHERE status IN ('queued', 'picked')"
 
     def __init__(self) -> None:
-        self._manager: QueueManager | None = None
-        self._stopping = asyncio.Event()
-        self._failing = False
+        super().__init__()
+        self._manager: _Manager | None = None
 
     def install(self, connection: psycopg.Connection[Any]) -> None:
         connection.execute(QueryBuilderEnvironment().build_install_query().encode())
@@ -80,67 +85,132 @@ class PgQueuerQueue:
         ]
 
     def prune(self, connection: psycopg.Connection[Any], before: Millis, limit: int) -> int:
-        instant = datetime.fromtimestamp(before / 1000, tz=UTC)
-        return psycopg.RawCursor(connection).execute(_PRUNE, (instant, limit)).rowcount
+        given = (datetime.fromtimestamp(before / 1000, tz=UTC), limit)
+        cursor = psycopg.RawCursor(connection)
+        return sum(cursor.execute(sql, given).rowcount for sql in (_PRUNE, _PRUNE_FAILED))
 
-    async def run(self, url: str, zones: Sequence[str], handler: Handler, room: int) -> None:
-        while not self._stopping.is_set():
-            try:
-                await self._manage(url, zones, handler, room)
-                self._failing = False
-            except Exception as error:  # noqa: BLE001 # whatever ended it: it is begun again, and said once
-                if not self._failing:
-                    log.warning("the queue is begun again", reason=" ".join(str(error).split()) or type(error).__name__)
-                self._failing = True
-            if not self._stopping.is_set():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), _PAUSE)
-
-    async def stop(self, grace: float) -> None:
-        self._stopping.set()
-        manager = self._manager
-        if manager is None:
+    async def _serve(self, line: Line, hands: Hands, zones: Sequence[str], room: int) -> None:
+        manager = self._manager = _Manager(_Queries(_Driver(line)), line=line, room=room)
+        manager.queries.owner = manager.queue_manager_id
+        for zone in zones:
+            _register(manager, f"{_PREFIX}{zone}", hands)
+        if self._stopping.is_set():
             return
-        manager.shutdown.set()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                while manager.job_context:
-                    await asyncio.sleep(_LOOK)
-        for context in list(manager.job_context.values()):
-            context.cancellation.cancel()
-
-    async def _manage(self, url: str, zones: Sequence[str], handler: Handler, room: int) -> None:
-        """One manager on one connection, until it is stopped or loses that."""
-        connection = await psycopg.AsyncConnection.connect(
-            url, autocommit=True, connect_timeout=5, application_name="soar-queue", keepalives_idle=5
+        batch = max(1, min(_BATCH, room // 2))
+        await manager.run(
+            dequeue_timeout=_DEQUEUE,
+            batch_size=batch,
+            max_concurrent_tasks=max(room, 2 * batch),
+            heartbeat_timeout=timedelta(seconds=HEARTBEAT),
+            log_aggregation_interval=timedelta(0),
         )
-        async with connection:
-            manager = QueueManager(Queries(PsycopgDriver(connection)))
-            for zone in zones:
-                _register(manager, f"{_PREFIX}{zone}", handler)
-            self._manager = manager
-            if self._stopping.is_set():
-                return
-            batch = max(1, min(_BATCH, room // 2))
-            await manager.run(
-                dequeue_timeout=_DEQUEUE,
-                batch_size=batch,
-                max_concurrent_tasks=max(room, 2),
-                shutdown_on_listener_failure=True,
-                heartbeat_timeout=timedelta(seconds=HEARTBEAT),
-                log_aggregation_interval=timedelta(0),
-            )
+
+    def _halt(self) -> None:
+        if self._manager is not None:
+            self._manager.shutdown.set()
 
 
-def _register(manager: QueueManager, entrypoint: str, handler: Handler) -> None:
+class _Driver(Driver):
+    """PgQueuer's way to the database: never an error for an outage, and a connection of its own for what is told."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._shutdown = asyncio.Event()
+        self._tasks = TaskManager()
+        self._hearing: list[asyncio.Task[None]] = []
+
+    @property
+    def shutdown(self) -> asyncio.Event:
+        return self._shutdown
+
+    @property
+    def tm(self) -> TaskManager:
+        return self._tasks
+
+    async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
+        return await self._line.ask(query, args)
+
+    async def execute(self, query: str, *args: object) -> str:
+        await self._line.ask(query, args)
+        return ""
+
+    async def notify(self, channel: str, payload: str) -> None:
+        await self._line.ask("SELECT pg_notify($1, $2)", (channel, payload))
+
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
+        self._hearing.append(asyncio.create_task(self._hear(channel, callback)))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._shutdown.set()
+        for task in self._hearing:
+            task.cancel()
+        await asyncio.gather(*self._hearing, return_exceptions=True)
+
+    async def _hear(self, channel: str, callback: NotifyCallback) -> None:
+        async for note in self._line.listen([channel]):
+            callback(note.payload)
+
+
+@dataclass
+class _Queries(Queries):
+    """What a worker writes of its jobs, as long as they are its own: others may have been handed them."""
+
+    owner: QueueManagerId | None = None
+
+    async def log_jobs(self, job_status: list[tuple[PickedJob, JOB_STATUS, TracebackRecord | None]]) -> None:
+        mine = await self._mine([job.id for job, _, _ in job_status])
+        kept = [each for each in job_status if each[0].id in mine]
+        if kept:
+            await super().log_jobs(kept)
+
+    async def retry_job(self, job: PickedJob, delay: timedelta, traceback_record: TracebackRecord | None) -> None:
+        if await self._mine([job.id]):
+            await super().retry_job(job, delay, traceback_record)
+
+    async def update_heartbeat(self, job_ids: list[JobId]) -> None:
+        mine = await self._mine(job_ids)
+        if mine:
+            await super().update_heartbeat(list(mine))
+
+    async def _mine(self, ids: list[JobId]) -> set[JobId]:
+        return {JobId(row["id"]) for row in await self.driver.fetch(_MINE, ids, self.owner)}  # type: ignore[arg-type]
+
+
+@dataclass
+class _Manager(QueueManager):
+    """Holds no more jobs than there is room for; takes over none while those who live had no time yet to say so."""
+
+    queries: _Queries
+    line: Line = field(kw_only=True)
+    room: int = field(kw_only=True)
+
+    async def fetch_jobs(
+        self, batch_size: int, global_concurrency_limit: int | None, heartbeat_timeout: timedelta
+    ) -> AsyncGenerator[PickedJob, None]:
+        room = min(self.room, global_concurrency_limit or self.room)
+        dead = heartbeat_timeout if self.line.settled else _UNSETTLED
+        async for job in super().fetch_jobs(batch_size, room, dead):
+            yield job
+
+
+def _register(manager: QueueManager, entrypoint: str, hands: Hands) -> None:
     async def work(job: PickedJob) -> None:
-        await handler((job.payload or b"").decode(), int(job.id))
+        try:
+            await hands.work((job.payload or b"").decode(), int(job.id))
+        except Returned as returned:
+            raise RetryRequested(timedelta(seconds=returned.delay)) from None
 
     manager.entrypoint(entrypoint, on_failure="hold")(work)
 
 
 def _started(connection: psycopg.Connection[Any]) -> Millis:
-    """When this transaction began by the server's clock: what an interval of the queue is added to."""
-    row = connection.execute("SELECT CAST(extract(epoch FROM now()) * 1000 AS bigint)").fetchone()
+    """When this transaction began by the server's clock: what an interval of the queue is added to.
+
+    Rounded down: a job that is a millisecond early finds its execution not yet due, and is gone.
+    """
+    row = connection.execute("SELECT CAST(floor(extract(epoch FROM now()) * 1000) AS bigint)").fetchone()
     assert row is not None
     return int(row[0])

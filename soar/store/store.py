@@ -13,6 +13,7 @@ from soar.store.approvals import Approvals
 from soar.store.artefacts import Artefacts
 from soar.store.audit import AuditTrail
 from soar.store.budgets import Budgets
+from soar.store.calls import Calls
 from soar.store.connection import Connection
 from soar.store.containments import Containments
 from soar.store.database import Database, database_of
@@ -67,6 +68,7 @@ class Store:
         self.switches = Switches(self._writer, self._reader)
         self.budgets = Budgets(self._writer, self._reader)
         self.audit = AuditTrail(self._writer, self._reader)
+        self.calls = Calls(self._writer, self._reader)
         self.processes = Processes(self._writer, self._reader)
 
     @classmethod

@@ -1,0 +1,115 @@
+"""The database goes and comes back: work goes on, and nothing of ours is started again (C03)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests import postgres
+from tests.queue.running import Database, Held, Worker, job, until
+
+
+@pytest.fixture
+def server() -> Iterator[postgres.Server]:
+    one = postgres.Server()
+    try:
+        one.start()
+        yield one
+    finally:
+        one.close()
+
+
+async def test_c03_postgresql_stops_and_starts(server: postgres.Server, kind: str) -> None:
+    database = Database(kind, server.create())
+    (before,) = database.add(job("before"))
+    held = Held()
+    async with Worker(database, handler=held) as busy:
+        await busy.has("before")
+        async with Worker(database, zones=["", "b"]) as free:
+            database.add(job("warm", zone="b"))
+            await free.has("warm")
+            again = await _outage(server, database)
+            await free.has("after", within=5)
+            held.go.set()
+            await until(lambda: not again.live())
+            assert busy.handed[0] == ("before", before)
+            assert "before" not in free.at
+            again.close()
+            server.stop()
+            began = time.monotonic()
+            await asyncio.gather(busy.queue.stop(5), free.queue.stop(5))
+            assert time.monotonic() - began < 2, "a database that is away holds up no stop"
+    database.close()
+
+
+async def _outage(server: postgres.Server, database: Database) -> Database:
+    """Two seconds without it, in which another worker begins; then there are jobs again."""
+    with capture_logs() as said:
+        server.stop()
+        async with Worker(database, zones=["c"]) as late:
+            await until(lambda: len(said) == 3)
+            gone = time.monotonic()
+            await until(lambda: time.monotonic() - gone > 2)
+            server.start()
+            again = database.another()
+            again.add(job("after", zone="b"), job("late", zone="c"))
+            await late.has("late", within=5)
+        warnings = [each["event"] for each in said if each["log_level"] == "warning"]
+        assert warnings == ["the queue waits for its database"] * 3, "each of the three says so, once"
+    return again
+
+
+async def test_c03_who_lived_through_a_long_outage_keeps_its_jobs(database: Database) -> None:
+    """Nobody could say that he lives: as after an outage, all connections are cut and the last signs of life are old."""
+    age = {
+        "pgqueuer": "UPDATE pgqueuer SET heartbeat = now() - interval '1 minute'",
+        "procrastinate": "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'",
+    }
+    fresh = {
+        "pgqueuer": "SELECT bool_and(heartbeat > now() - interval '20 s') FROM pgqueuer",
+        "procrastinate": "SELECT bool_and(last_heartbeat > now() - interval '20 s') FROM procrastinate_workers",
+    }
+    held = Held()
+    async with Worker(database, handler=held) as busy:
+        (before,) = database.add(job("before"))
+        await busy.has("before")
+        async with Worker(database, zones=["", "b"]) as free:
+            database.add(job("warm", zone="b"))
+            await free.has("warm")
+            await until(lambda: database.live() == {before})
+            _cut(database)
+            database.ask(age[database.kind])
+            await until(lambda: database.ask(fresh[database.kind]) == [(True,)])
+            database.add(job("next", zone="b"))
+            await free.has("next")
+            assert "before" not in free.at
+            held.go.set()
+            await until(lambda: not database.live())
+
+
+def _cut(database: Database) -> int:
+    """End every connection of the queues; how many those were."""
+    sql = "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = 'soar-queue'"
+    return len(database.ask(f"{sql} AND datname = current_database()"))
+
+
+async def test_c03_the_queues_connections_are_cut(database: Database) -> None:
+    """The server, or whatever stands between, ended them: that must not cost a poll of half a minute."""
+    held = Held()
+    async with Worker(database, zones=["a"], handler=held) as busy, Worker(database) as free:
+        (before, _) = database.add(job("before", zone="a"), job("warm"))
+        await asyncio.gather(busy.has("before"), free.has("warm"))
+        assert _cut(database) == 4
+        (after, second) = database.add(job("after"), job("second", zone="a"))
+        await asyncio.gather(free.has("after", within=5), busy.has("second", within=5))
+        assert database.live() >= {before, second}
+        held.go.set()
+        await until(lambda: not database.live())
+        assert sorted(busy.handed + free.handed)[:2] == [("after", after), ("before", before)]
+        assert len(busy.handed + free.handed) == 4
+        database.add(job("heard"))
+        assert await free.has("heard") < 2, "it listens again, or looks every now and then"
