@@ -263,3 +263,7 @@ class CursorInvalid(StoreError):
 
 class SchemaOutOfDate(StoreError):
     """The database has another schema than this version needs; run `soar db upgrade`."""
+
+
+class UpgradeNeeded(SchemaOutOfDate):
+    """It is older than this version."""

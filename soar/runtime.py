@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from soar.approval.destinations import Destinations
 from soar.approval.notices import Notices
 from soar.approval.service import ApprovalService
-from soar.clock import Clock, FollowedClock, SystemClock
+from soar.clock import Clock, FollowedClock, Millis, SystemClock
 from soar.config import Settings
 from soar.database import open_store
 from soar.definitions import Definitions, LoadedPlaybooks
@@ -21,7 +21,7 @@ from soar.engine.pinned import PinnedPlaybooks
 from soar.engine.shared import SharedEngine
 from soar.engine.stops import StopSwitches
 from soar.engine.zones import CallWorker, ZonedConnections
-from soar.errors import NotFound, Problem, RequestInvalid
+from soar.errors import NotFound, Problem, RequestInvalid, SoarError
 from soar.ingest.kinds import load_kinds
 from soar.ingest.manual import MANUAL, by_hand, execution_id, manual_source
 from soar.ingest.opening import pins_of, switched_off
@@ -33,8 +33,34 @@ from soar.ingest.source import open_sources
 from soar.model.actor import Actor
 from soar.model.execution import Execution, ExecutionMode
 from soar.playbook import Catalog, fitted
-from soar.role import Role
-from soar.store import Store, engine_lock, is_postgres
+from soar.queue import Depth
+from soar.role import DEFAULT_ZONE, Role
+from soar.store import Process, Store, engine_lock, is_postgres
+from soar.telemetry import logger
+
+log = logger(__name__)
+
+
+class Zone(NamedTuple):
+    """One network zone."""
+
+    name: str
+    workers: int
+    """Processes that make its calls."""
+    waiting: int
+    """Jobs that are due, and that nobody has taken up."""
+    oldest: Millis | None
+    """Since when the longest of them waits."""
+
+    @classmethod
+    def of(cls, name: str, alive: Sequence[Process], depth: Depth | None) -> Zone:
+        workers = sum(name in one.zones for one in alive)
+        return cls(name, workers, 0, None) if depth is None else cls(name, workers, depth.waiting, depth.oldest)
+
+    @property
+    def label(self) -> str:
+        """As people and graphs name it."""
+        return self.name or "default"
 
 
 class Asked(NamedTuple):
@@ -72,7 +98,9 @@ class Runtime:
         self.membership = self._membership() if store.database.shared else None
         self.engine = self._engine()
         kinds = load_kinds([self.settings.connectors])
-        sources = open_sources(self.settings, kinds, definitions.secrets.resolve)
+        # A worker takes no deliveries in, so the senders' secrets are none of its business.
+        takes_in = self.role.kind != "worker"
+        sources = open_sources(self.settings, kinds, definitions.secrets.resolve) if takes_in else {}
         cap = RepeatCap(store.repeats, store.events, store.audit, clock, execution.repeats, execution.repeats_window)
         self.processor = Processor(
             store.alerts,
@@ -102,6 +130,7 @@ class Runtime:
     def _membership(self) -> Membership:
         process = self.role.process(self.clock.now())
         membership = Membership(self.store, self.clock, process, may_keep=self.role.may_keep)
+        membership.when_asked_to_reload(self.reload_quietly)
         membership.while_keeping(self._keep, self._hand_over)
         return membership
 
@@ -154,7 +183,7 @@ class Runtime:
         clock = clock or followed or SystemClock()
         definitions = Definitions.read(settings, clock)
         catalog = definitions.sound_catalog()
-        store = await open_store(settings)
+        store = await open_store(settings, waits=role is not None)
         try:
             if followed is not None:
                 followed.follow(await store.now())
@@ -171,8 +200,9 @@ class Runtime:
 
     @property
     def ready(self) -> bool:
-        """Whether alerts that come in now are carried out."""
-        return self.engine.running and self._processing is not None and not self._processing.done()
+        """Whether alerts that come in now are carried out; of a worker, whether it works."""
+        processing = self._processing is not None and not self._processing.done()
+        return self.engine.running and (processing or self.role.kind == "worker")
 
     async def start(self, *, serving: bool = False) -> None:
         """Become the engine of this database, and go on where the last one stopped; `serving`: as a server.
@@ -189,7 +219,18 @@ class Runtime:
         await self.engine.start()
         if self.membership is None:
             await self._keep()
-        self._processing = asyncio.create_task(self.processor.run())
+        if self.role.kind != "worker":
+            self._processing = asyncio.create_task(self.processor.run())
+
+    async def zones(self) -> list[Zone]:
+        """Each network zone: who makes its calls, and what waits for them (S44)."""
+        names = {self.connections.zone_of(name) for name in self.connections.names} | {DEFAULT_ZONE}
+        if self.membership is None:
+            return [Zone(name, 1, 0, None) for name in sorted(names)]
+        depths = {depth.zone: depth for depth in await self.store.queue_depths()}
+        alive = await self.store.processes.alive(self.clock.now())
+        names |= depths.keys()
+        return [Zone.of(name, alive, depths.get(name)) for name in sorted(names)]
 
     async def _keep(self) -> None:
         """Begin what one process does for all."""
@@ -220,6 +261,25 @@ class Runtime:
             self.definitions, self.guardrails.policy = definitions, definitions.policy
             self.loaded = loaded
         return loaded
+
+    async def reload_all(self) -> None:
+        """The same, in every process of this database: the others follow within seconds.
+
+        Raises:
+            ConfigError, DefinitionError, StoreError: as `reload`; then no other is asked.
+        """
+        await self.reload()
+        if self.membership is not None:
+            await self.store.processes.ask_reload(self.clock.now())
+
+    async def reload_quietly(self) -> None:
+        """Asked for by somebody who does not wait: what is wrong is said in the log, and what is in use stays."""
+        try:
+            loaded = await self.reload()
+        except SoarError as error:
+            log.warning("playbooks not reloaded, those in use stay", reason=str(error))
+        else:
+            log.info("playbooks reloaded", playbooks=len(loaded.playbooks), digest=loaded.digest)
 
     async def keep_versions(self, catalog: Catalog) -> None:
         """Keep the text of every loaded playbook, for executions that outlive an edit."""

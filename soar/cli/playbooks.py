@@ -14,7 +14,7 @@ from soar.cli.loading import load
 from soar.cli.output import Column, emit, say, table
 from soar.cli.shared import Config, Json, database, run
 from soar.errors import Conflict, DefinitionError
-from soar.store import serving_process
+from soar.store import Store, is_postgres, serving_process
 
 group = typer.Typer(no_args_is_help=True, help="The playbooks of the folder.")
 
@@ -36,18 +36,35 @@ def reload(config: Config = None) -> None:
 
 async def _reload(config: Path | None, digest: str) -> None:
     async with database(config) as (settings, store):
-        process = serving_process(settings.database)
-        if process is None:
-            raise Conflict("no server runs on this database; `soar serve` loads the playbooks when it starts")
         before = await store.playbooks.latest()
-        os.kill(process, signal.SIGHUP)
+        process = await _ask(settings.database, store)
         for _ in range(round(PATIENCE / _LOOK)):
             kept = await store.playbooks.latest()
             anew = before is None or (kept is not None and kept.loaded > before.loaded)
             if kept is not None and kept.digest == digest and anew:
                 return
             await asyncio.sleep(_LOOK)
-        raise Conflict(f"process {process} has not taken them up after {PATIENCE:.0f} s; its log says why")
+        raise Conflict(f"{process} has not taken them up after {PATIENCE:.0f} s; its log says why")
+
+
+async def _ask(database: str, store: Store) -> str:
+    """Ask whoever serves it to take the files up; who that is.
+
+    Raises:
+        Conflict: nobody does.
+    """
+    nobody = "no server runs on this database; `soar serve` loads the playbooks when it starts"
+    if is_postgres(database):
+        now = await store.now()
+        if not await store.processes.alive(now):
+            raise Conflict(nobody)
+        await store.processes.ask_reload(now)
+        return "a process of this database"
+    process = serving_process(database)
+    if process is None:
+        raise Conflict(nobody)
+    os.kill(process, signal.SIGHUP)
+    return f"process {process}"
 
 
 @group.command("list")

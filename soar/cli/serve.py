@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from typing import TYPE_CHECKING
 
 from soar.cli.output import note
 from soar.cli.shared import Config
 from soar.config import Settings, load_settings
-from soar.errors import SoarError
 from soar.role import Role
-from soar.telemetry import logger
 
 if TYPE_CHECKING:
     import uvicorn
@@ -39,12 +36,12 @@ async def _serve(settings: Settings) -> int:
     from soar.runtime import Runtime
     from soar.telemetry import configure_logging
     from soar.web.app import create_app
-    from soar.web.server import uvicorn_config
+    from soar.web.server import listener_at, uvicorn_config
 
     runtime = await Runtime.build(settings, role=Role("serve"))
     configure_logging(runtime.masker.mask)
     try:
-        listener = _listen(settings)
+        listener = listener_at(settings.listen)
         _reload_on_hangup(runtime)  # before anybody can learn from the lock that this process takes it
         await runtime.start(serving=True)
         note(f"soar: serving {len(runtime.loaded.playbooks)} playbooks on http://{settings.listen}")
@@ -73,35 +70,11 @@ def _stop_on_signals(server: uvicorn.Server) -> None:
 
 def _reload_on_hangup(runtime: Runtime) -> None:
     """SIGHUP takes up the playbooks as their files are now, as `soar playbooks reload` does."""
-    log = logger(__name__)
     under_way: set[asyncio.Task[None]] = set()
 
-    async def reload() -> None:
-        try:
-            loaded = await runtime.reload()
-        except SoarError as error:
-            log.warning("playbooks not reloaded, those in use stay", reason=str(error))
-        else:
-            log.info("playbooks reloaded", playbooks=len(loaded.playbooks), digest=loaded.digest)
-
     def begin() -> None:
-        task = asyncio.create_task(reload())
+        task = asyncio.create_task(runtime.reload_quietly())
         under_way.add(task)
         task.add_done_callback(under_way.discard)
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """Bind before anything starts: an address that is taken is said at once."""
-    host, port = settings.address
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        error.filename = settings.listen
-        raise
-    return listener

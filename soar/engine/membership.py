@@ -54,6 +54,8 @@ class Membership:
         self._may_keep = may_keep
         self._claimed: float | None = None
         self._keeping = False
+        self._reloaded: Millis | None = None
+        self._reload: Turn = _nothing
         self._begin: list[Turn] = []
         self._end: list[Turn] = []
         self.others: list[Process] = []
@@ -63,6 +65,10 @@ class Membership:
         """What is begun when the duty comes, and ended when it goes."""
         self._begin.append(begin)
         self._end.append(end)
+
+    def when_asked_to_reload(self, turn: Turn) -> None:
+        """What takes the files up anew."""
+        self._reload = turn
 
     @property
     def keeps(self) -> bool:
@@ -104,10 +110,17 @@ class Membership:
                 looked = self._clock.monotonic()
                 now = await self._store.now()
                 self._clock.follow(now, (self._clock.monotonic() - looked) / 2)
+            await self._heed(await self._store.processes.reload_asked())
             self.others = await self._store.processes.alive(self._clock.now())
         except StoreError as error:
             log.warning("this process cannot say that it is alive", reason=str(error))
         await self._turn()
+
+    async def _heed(self, asked: Millis) -> None:
+        """Take up the files anew when that was asked for since this was last looked at."""
+        before, self._reloaded = self._reloaded, asked
+        if before is not None and asked > before:
+            await self._reload()
 
     async def leave(self) -> None:
         """End in order."""
@@ -125,3 +138,7 @@ class Membership:
         log.info("this process keeps the others' house" if self._keeping else "another process is the keeper now")
         for turn in self._begin if self._keeping else self._end:
             await turn()
+
+
+async def _nothing() -> None:
+    """Nobody has said what a reload is."""

@@ -14,6 +14,7 @@ from soar.store.writer import Writer
 
 ALIVE: Final[Millis] = 6_000
 """Milliseconds after which nobody counts on a process that has said nothing."""
+_RELOAD: Final = "reload asked"
 _FORGOTTEN: Final[Millis] = 86_400_000
 _COLUMNS: Final = ("id", "kind", "zones", "host", "pid", "version", "started_at", "seen_at")
 
@@ -54,6 +55,20 @@ class Processes:
         sql = f"SELECT {', '.join(_COLUMNS)} FROM processes WHERE seen_at > ? ORDER BY started_at, id"
         found: list[Sequence[Any]] = await self._reader.run(lambda db: db.execute(sql, (now - ALIVE,)).fetchall())
         return [Process(row[0], row[1], tuple(loads(row[2])), *row[3:]) for row in found]
+
+    async def ask_reload(self, now: Millis) -> None:
+        """Have every process take up playbooks and policy as its files are now."""
+        sql = (
+            "INSERT INTO counters (name, value) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE excluded.value > counters.value"
+        )
+        await self._writer.run(lambda db: db.execute(sql, (_RELOAD, now)).rowcount)
+
+    async def reload_asked(self) -> Millis:
+        """When that was asked for last; 0: never."""
+        sql = "SELECT value FROM counters WHERE name = ?"
+        row = await self._reader.run(lambda db: db.execute(sql, (_RELOAD,)).fetchone())
+        return 0 if row is None else int(row[0])
 
     async def claim(self, duty: str, process_id: str, now: Millis) -> bool:
         """Take a duty that nobody has, or keep the one this process has; False when another has it."""

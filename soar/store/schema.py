@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from soar.errors import SchemaOutOfDate, StoreUnavailable
+from soar.errors import SchemaOutOfDate, StoreUnavailable, UpgradeNeeded
 from soar.store.connection import Connection
 from soar.store.dialect import FUNCTIONS
 
@@ -65,7 +65,7 @@ def check(home: Home, connection: Connection) -> None:
     if found is None:
         raise StoreUnavailable(f"{name}: another program's database; check `database` in soar.yaml")
     if found in REVISIONS:
-        raise SchemaOutOfDate(
+        raise UpgradeNeeded(
             f"{name}: it has schema {found}, this version needs {REVISIONS[-1]}; make a backup, "
             "then run `soar db upgrade`"
         )

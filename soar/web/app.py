@@ -24,6 +24,7 @@ from soar.web.api import (
     questions,
     reviews,
     switches,
+    zones,
 )
 from soar.web.api.parameters import only_known
 from soar.web.bodies import LimitBodies
@@ -67,6 +68,16 @@ def create_app(runtime: Runtime, *, manage: bool = False) -> FastAPI:
     return app
 
 
+def create_worker_app(runtime: Runtime) -> FastAPI:
+    """What a worker shows of itself: whether it lives and works, and its counters."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.state.runtime = runtime
+    app.include_router(health.router)
+    app.add_middleware(RequireToken, tokens=runtime.store.tokens, people=runtime.settings.people)
+    problems.install(app)
+    return app
+
+
 def _api() -> APIRouter:
     api = APIRouter(prefix=API, dependencies=[Depends(only_known)])
     for module in (
@@ -79,6 +90,7 @@ def _api() -> APIRouter:
         playbooks,
         connections,
         switches,
+        zones,
         events,
         audit,
     ):

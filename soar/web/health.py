@@ -60,4 +60,16 @@ async def metrics(request: Request) -> Response:
     )
     for state, number in (await runtime_of(request).store.messages.open_requests()).items():
         asked.labels(state).set(number)
+    await _zones(runtime_of(request), totals)
     return Response(generate_latest(REGISTRY) + generate_latest(totals), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _zones(runtime: Runtime, registry: CollectorRegistry) -> None:
+    """The same numbers from every process: they are those of the database."""
+    depth = Gauge("soar_queue_depth", "Jobs that are due and that nobody has taken up.", ["zone"], registry=registry)
+    workers = Gauge(
+        "soar_zone_workers", "Processes that make a zone's calls; 0 is an alarm.", ["zone"], registry=registry
+    )
+    for zone in await runtime.zones():
+        depth.labels(zone.label).set(zone.waiting)
+        workers.labels(zone.label).set(zone.workers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -29,3 +31,19 @@ def uvicorn_config(app: ASGIApp, host: str, port: int, *, stop_grace: float = 10
         timeout_graceful_shutdown=max(1, round(stop_grace)),
         backlog=2048,
     )
+
+
+def listener_at(address: str) -> socket.socket:
+    """Bind `HOST:PORT` before anything starts: an address that is taken is said at once."""
+    host, _, given = address.rpartition(":")
+    host, port = host.strip("[]"), int(given)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        error.filename = address
+        raise
+    return listener

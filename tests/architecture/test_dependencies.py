@@ -23,8 +23,8 @@ BY_NAME = {"uvloop", "httptools"}
 # These are one release with another package, pinned by it to the version: to declare that one is enough.
 TOGETHER = {"pydantic-core": "pydantic"}
 
-# Where the rehearsal range and the test kit may import what their extras bring.
-EXTRAS = {"rehearsal": ["demo"], "testing": ["demo", "test"]}
+# Where the second queue, the rehearsal range and the test kit may import what their extras bring.
+EXTRAS = {"queue": ["procrastinate"], "rehearsal": ["demo"], "testing": ["demo", "test"]}
 
 
 def declared(*extras: str) -> dict[str, Requirement]:

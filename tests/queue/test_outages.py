@@ -64,7 +64,7 @@ async def _outage(server: postgres.Server, database: Database) -> Database:
 
 
 async def test_c03_who_lived_through_a_long_outage_keeps_its_jobs(database: Database) -> None:
-    """Nobody could say that he lives: as after an outage, all connections are cut and the last signs of life are old."""
+    """Nobody could say that he lives: all connections are cut, and the last signs of life are old."""
     age = {
         "pgqueuer": "UPDATE pgqueuer SET heartbeat = now() - interval '1 minute'",
         "procrastinate": "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'",

@@ -50,7 +50,7 @@ async def playbooks(runtime: Served) -> Response:
 @router.post("/reload", summary="Take up the files as they are now")
 async def reload(runtime: Served) -> Response:
     """In one step, and answered like the list; 409 tells what is wrong, and then all stay as they were."""
-    await runtime.reload()
+    await runtime.reload_all()
     return _listed(runtime)
 
 
