@@ -83,7 +83,7 @@ class Asking(Doomed):
         super().__init__(folder, target)
         text = CONFIG.replace("people: {{ana: {{roles: [analyst]}}, ben: {{roles: [analyst]}}}}\n", "")
         connection = CONNECTION.removesuffix("people: {{ana")
-        given = {"port": self.port, "target": target, "slack": slack.api_url}
+        given = {"port": self.port, "target": target, "slack": slack.api_url, "database": self.database}
         self.configure((text + connection + SLACK).format(**given))
         for name in ("every-kind", "child", "lingering"):
             (folder / "playbooks" / f"{name}.yaml").unlink()
@@ -127,7 +127,7 @@ async def clicked(
                     life.died = True
                     server.begin()
                 accepted = accepted or await server.post(http, alert("only", 1)) == 202
-                people = people or await People.beside(folder)
+                people = people or await People.beside(server.database)
                 standing = await asyncio.to_thread(_standing, slack, channel)
                 await _press(slack, standing, life)
                 if people is not None and await _over(people, standing, life):

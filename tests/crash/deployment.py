@@ -7,7 +7,7 @@ from collections import defaultdict
 from bench.target import Answer, ApiCall
 
 CONFIG = """\
-database: sqlite:///soar.db
+database: {database}
 listen: 127.0.0.1:{port}
 sources:
   bench:

@@ -48,9 +48,10 @@ class Outcome:
 class Doomed(Server):
     """A folder, and one server process at a time."""
 
-    def __init__(self, folder: Path, target: str) -> None:
+    def __init__(self, folder: Path, target: str, database: str | None = None) -> None:
         super().__init__(folder, target)
-        self.configure(CONFIG.format(port=self.port, target=target))
+        self.database = database or f"sqlite:///{folder}/soar.db"
+        self.configure(CONFIG.format(port=self.port, target=target, database=self.database))
         (folder / "playbooks" / "three-calls.yaml").unlink()
         for name, text in (("every-kind", EVERY_KIND), ("child", CHILD), ("lingering", LINGERING)):
             self.playbook(name, text)
@@ -90,13 +91,13 @@ class Doomed(Server):
 
 
 @asynccontextmanager
-async def deployed(folder: Path) -> AsyncIterator[tuple[Doomed, World]]:
+async def deployed(folder: Path, database: str | None = None) -> AsyncIterator[tuple[Doomed, World]]:
     """A server not started yet, in a new folder, and a new world, which is this process's."""
     world = World()
     folder.mkdir()
     async with recording() as recorder:
         recorder.answering = lambda call: world.answer(call)  # noqa: PLW0108 # a test may exchange it
-        server = Doomed(folder, recorder.url)
+        server = Doomed(folder, recorder.url, database)
         try:
             yield server, world
         finally:
@@ -113,10 +114,16 @@ def alerts() -> list[dict[str, object]]:
 
 
 async def lived(
-    folder: Path, http: aiohttp.ClientSession, at: str = "never", *, fault: str = "", on_call: str = ""
+    folder: Path,
+    http: aiohttp.ClientSession,
+    at: str = "never",
+    *,
+    fault: str = "",
+    on_call: str = "",
+    database: str | None = None,
 ) -> Outcome:
     """Serve, die at that write or as that call arrives, serve again to the end; what it all came to."""
-    async with deployed(folder) as (server, world):
+    async with deployed(folder, database) as (server, world):
         if on_call:
             _deadly(server, world, on_call)
         server.begin(at, fault)
@@ -131,7 +138,7 @@ async def lived(
                     server.begin(fault=fault)
                 while waiting and await server.post(http, waiting[0]) == 202:
                     del waiting[0]
-                people = people or await People.beside(folder)
+                people = people or await People.beside(server.database)
                 if people is not None:
                     await people.act()
                     end = await people.end(RUNS)

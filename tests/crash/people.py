@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 from typing import Self
 
 from soar.approval import Word, decide
@@ -32,10 +31,10 @@ class People:
         self._now = SystemClock().now
 
     @classmethod
-    async def beside(cls, folder: Path) -> Self | None:
+    async def beside(cls, database: str) -> Self | None:
         """None while the server has not made its database."""
         try:
-            return cls(await Store.open(f"sqlite:///{folder}/soar.db", create=False))
+            return cls(await Store.open(database, create=False))
         except (NotFound, StoreError, sqlite3.OperationalError):  # it is being made at this very moment
             return None
 

@@ -17,11 +17,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests import postgres
 from tests.crash.doomed import Outcome, lived
 from tests.crash.playbooks import CHANGES
 
 POINTS = 60
 """Kill points of the short run; the long one takes all."""
+POINTS_ON_POSTGRESQL = 16
+"""Each life is some seconds longer there."""
 SIDE_BY_SIDE = 10
 """Deployments at one time: most of their time they wait."""
 
@@ -55,12 +58,12 @@ class Count:
         )
 
 
-async def matrix(folder: Path, chosen: int | None) -> None:
+async def matrix(folder: Path, chosen: int | None, server: postgres.Server | None = None) -> None:
     began = time.monotonic()
     seed = int(os.environ.get("CRASH_SEED", "") or random.SystemRandom().randrange(1 << 32))
     places = asyncio.Semaphore(SIDE_BY_SIDE)
     async with aiohttp.ClientSession() as http:
-        clean = await undisturbed(folder / "clean", http)
+        clean = await undisturbed(folder / "clean", http, new_database(server))
         points = [f"{side}:{number}" for number in range(1, clean.writes + 1) for side in ("before", "after")]
         if chosen is not None:
             points = random.Random(seed).sample(points, min(chosen, len(points)))
@@ -69,23 +72,30 @@ async def matrix(folder: Path, chosen: int | None) -> None:
         async def live(point: str) -> None:
             async with places:
                 try:
-                    got = await lived(folder / point.replace(":", "-"), http, point)
+                    database = new_database(server)
+                    got = await lived(folder / point.replace(":", "-"), http, point, database=database)
                 except Exception as error:  # noqa: BLE001 # told with all the others
                     count.wrong.append(f"{point} {error!r}")
                 else:
                     count.take(point, clean, got)
 
         await asyncio.gather(*map(live, points))
-    print(f"\ncrash matrix, seed {seed}: {count}; {time.monotonic() - began:.0f} s")
+    kind = "PostgreSQL" if server else "SQLite"
+    print(f"\ncrash matrix on {kind}, seed {seed}: {count}; {time.monotonic() - began:.0f} s")
     assert count.doubles == []
     assert count.wrong == [], f"seed {seed}\n" + "\n".join(count.wrong)
     # Writes differ by a few from run to run, as what arrives together is written together: the last may not come.
     assert count.resumed >= len(points) * 0.8
 
 
-async def undisturbed(folder: Path, http: aiohttp.ClientSession) -> Outcome:
+def new_database(server: postgres.Server | None) -> str | None:
+    """One for each life: a file of its own, or a database of that server."""
+    return None if server is None else server.create()
+
+
+async def undisturbed(folder: Path, http: aiohttp.ClientSession, database: str | None = None) -> Outcome:
     """A run that nobody kills: it does what it should, so that all others are compared with the right thing."""
-    clean = await lived(folder, http)
+    clean = await lived(folder, http, database=database)
     assert set(clean.world.keys) == CHANGES
     assert not clean.world.doubled
     assert not clean.world.blocked
@@ -109,6 +119,18 @@ async def test_killed_at_seeded_writes(tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 async def test_killed_at_every_write(tmp_path: Path) -> None:
     await matrix(tmp_path, None)
+
+
+@pytest.mark.timeout(600)
+async def test_killed_at_seeded_writes_on_postgresql(tmp_path: Path, postgres_server: postgres.Server) -> None:
+    """There the next process takes over when the dead one's jobs have been silent for six seconds."""
+    await matrix(tmp_path, POINTS_ON_POSTGRESQL, postgres_server)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+async def test_killed_at_every_write_on_postgresql(tmp_path: Path, postgres_server: postgres.Server) -> None:
+    await matrix(tmp_path, None, postgres_server)
 
 
 async def test_s20_the_matrix_finds_a_call_that_went_out_before_its_attempt_was_on_disk(tmp_path: Path) -> None:
