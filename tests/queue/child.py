@@ -7,9 +7,13 @@ import json
 import sys
 from pathlib import Path
 
+import structlog
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from soar.queue import queue_of
+
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(open("/tmp/q/childlog","a")))
 
 
 def say(*words: object) -> None:
