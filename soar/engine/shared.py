@@ -21,6 +21,7 @@ from soar.errors import StoreError
 from soar.ids import new_id
 from soar.model.alert import Alert
 from soar.model.execution import Execution
+from soar.store.store import PRUNED
 from soar.store.units import Signal
 
 log = structlog.get_logger(__name__)
@@ -165,5 +166,6 @@ class SharedEngine(Engine):
         await self.scan()
 
     async def _prune(self) -> None:
-        if self._membership.keeps:
-            await self._store.prune_queue(self._clock.now() - KEPT)
+        """Some rows at a time, so that nobody waits long for the one who writes."""
+        while self._membership.keeps and await self._store.prune_queue(self._clock.now() - KEPT) == PRUNED:
+            pass

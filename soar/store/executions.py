@@ -195,6 +195,8 @@ def listed(filters: ExecutionFilter) -> Listing:
     listing.equal("state", filters.status, steers=not (by_alert or lifts))
     if lifts:
         listing.where("kind = 'lift'")  # a constant, or the index of lifts alone cannot be used
+    elif filters.kind is None:
+        listing.where("+kind <> 'call'")  # one call in another zone is part of an execution that is listed
     else:
         listing.equal("kind", filters.kind)
     listing.between(filters.since, filters.until)

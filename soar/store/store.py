@@ -39,7 +39,8 @@ from soar.store.writer import Writer
 if TYPE_CHECKING:
     from soar.queue import Depth, JobQueue
 
-_PRUNED: Final = 5_000
+PRUNED: Final = 5_000
+"""Rows of the queue's log that are forgotten in one transaction, at most."""
 
 
 class Store:
@@ -134,7 +135,7 @@ class Store:
     async def prune_queue(self, before: Millis) -> int:
         """Forget what the queue's own log says of jobs before then, some rows at a time."""
         database = self._shared()
-        return await self._writer.run(lambda db: database.jobs.queue.prune(_raw(db), before, _PRUNED))
+        return await self._writer.run(lambda db: database.jobs.queue.prune(_raw(db), before, PRUNED))
 
     async def queue_depths(self) -> list[Depth]:
         """What waits in each zone."""
