@@ -42,7 +42,9 @@ HALTED_PAUSE: Final[Millis] = 60_000
 class Activation:
     """One execution, worked on by its owner."""
 
-    def __init__(self, execution: Execution, playbook: Playbook, history: History, around: Around) -> None:
+    def __init__(
+        self, execution: Execution, playbook: Playbook, history: History, around: Around, *, signalled: bool = True
+    ) -> None:
         self.execution = execution
         self.halted = False
         """It parked because a stop switch holds one of its calls."""
@@ -64,7 +66,7 @@ class Activation:
         self._pause = LONGEST_TARGET_PAUSE if execution.awaiting == "target" else TARGET_PAUSE
         """Milliseconds until then: longer each time, so that one who waits for hours is parked, and rarely looks."""
         self._poked: asyncio.Future[None] | None = None
-        self._signalled = execution.epoch > 0 or execution.slot_key is not None
+        self._signalled = signalled
         self._stopping = False
 
     @property

@@ -60,16 +60,16 @@ class Quarantine:
         """Whether it was taken up before, and nothing of it was written since."""
         return execution.id in self._suspects
 
-    def suspect(self, execution: Execution) -> None:
+    def suspect(self, execution_id: str) -> None:
         """It was taken up before, and nothing of it was written since: it begins now, and alone."""
-        self._suspects.add(execution.id)
-        self.enter(execution)
+        self._suspects.add(execution_id)
+        self.enter(execution_id)
 
-    def enter(self, execution: Execution) -> None:
+    def enter(self, execution_id: str) -> None:
         """It begins now; a suspect keeps the others from beginning."""
-        if execution.id in self._suspects:
-            self.alone = execution.id
-            asyncio.get_running_loop().call_later(ALONE, self.clear, execution.id)
+        if execution_id in self._suspects:
+            self.alone = execution_id
+            asyncio.get_running_loop().call_later(ALONE, self.clear, execution_id)
 
     def clear(self, execution_id: str) -> None:
         """Something of it is written, it rests, or its time alone is over: the others may begin."""

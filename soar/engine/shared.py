@@ -22,6 +22,7 @@ from soar.ids import new_id
 from soar.model.alert import Alert
 from soar.model.execution import Execution
 from soar.store.store import PRUNED
+from soar.store.takes import Asked, Taken
 from soar.store.units import Signal
 
 log = structlog.get_logger(__name__)
@@ -110,36 +111,46 @@ class SharedEngine(Engine):
 
     async def _take_up(self, execution_id: str, job_id: int) -> None:
         """One job, to its end: back when the execution rests, or when this job is not the one to take it up."""
-        if execution_id in self._active:
-            return  # its owner is here, and alive: the job was handed out again all the same
         try:
-            found = await self._store.executions.peek(execution_id)
-            if found is not None:
-                await self._taken(*found, job_id)
+            if not await self._begun(execution_id, job_id, suspect=False):
+                found = await self._store.executions.peek(execution_id)
+                if found is not None and found[1] > 0:
+                    await self._begun(execution_id, job_id, suspect=True)
         except StoreError as error:
             log.warning("a job was put back", execution=execution_id, reason=str(error))
 
-    async def _taken(self, execution: Execution, takes: int, job_id: int) -> None:
+    async def _begun(self, execution_id: str, job_id: int, *, suspect: bool) -> bool:
+        """Whether this job was the one to take it up; then it rests now.
+
+        One that may have killed its last owner begins while nothing else does, until it has written something (S24).
+        """
         while self._quarantine.alone is not None and not self._stopping:
             self._room.clear()
             await self._room.wait()
-        if self._stopping or execution.id in self._active:
-            return
-        self._active[execution.id] = NOT_YET
-        if takes:  # it may have killed its last owner: nothing else begins until it has written something (S24)
-            self._quarantine.suspect(execution)
+        if self._stopping or execution_id in self._active:
+            return True  # it is left to others; or its owner is here, and alive
+        self._active[execution_id] = NOT_YET
+        if suspect:
+            self._quarantine.suspect(execution_id)
+        taken = None
         try:
-            taken = await self._store.executions.take(execution.id, job_id, self._clock.now())
-        except BaseException:
-            self._quarantine.clear(execution.id)
-            self._active.pop(execution.id, None)
-            raise
-        if taken is None:
-            self._quarantine.clear(execution.id)
-            self._active.pop(execution.id, None)
-            return
-        fresh = taken[0].epoch == 1 and taken[0].rerun_of is None
-        work = self._calls.carry(*taken) if taken[0].kind == "call" else self._carry(*taken, fresh=fresh)
+            asked = Asked(execution_id, job_id, self._clock.now(), suspect)
+            taken = await self._store.executions.take(asked)
+        finally:
+            if taken is None:
+                self._quarantine.clear(execution_id)
+                self._active.pop(execution_id, None)
+        if taken is not None:
+            await self._carried(taken)
+        return taken is not None
+
+    async def _carried(self, taken: Taken) -> None:
+        execution = taken.execution
+        if execution.kind == "call":
+            work = self._calls.carry(execution, taken.takes)
+        else:
+            fresh = execution.epoch == 1 and execution.rerun_of is None
+            work = self._carry(execution, taken.takes, fresh=fresh, signalled=taken.signalled)
         # In a task of its own: an orderly stop waits for those, as in the embedded engine.
         task = asyncio.create_task(self._guarded(execution.id, work))
         self._tasks.add(task)

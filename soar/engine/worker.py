@@ -230,7 +230,7 @@ class Engine:
         while self._ready and self._has_room:
             execution = heapq.heappop(self._ready)[3]
             self._queued.discard(execution.id)
-            self._quarantine.enter(execution)
+            self._quarantine.enter(execution.id)
             # Not an activation yet, but no second one may begin meanwhile.
             self._active[execution.id] = NOT_YET
             task = asyncio.create_task(self._run(execution))
@@ -278,10 +278,11 @@ class Engine:
         # Before anything is read: its last owner may be frozen, not dead, and must not write behind it.
         fresh = execution.state == "queued" and execution.epoch == 0 and execution.rerun_of is None
         execution, takes = await self._quarantine.take(execution)
-        return await self._carry(execution, takes, fresh=fresh)
+        signalled = execution.epoch > 0 or execution.slot_key is not None
+        return await self._carry(execution, takes, fresh=fresh, signalled=signalled)
 
-    async def _carry(self, execution: Execution, takes: int, *, fresh: bool) -> bool:
-        """Drive one that is ours; `fresh`: it has no history yet."""
+    async def _carry(self, execution: Execution, takes: int, *, fresh: bool, signalled: bool) -> bool:
+        """Drive one that is ours; `fresh`: it has no history yet, `signalled`: others may have left something."""
         try:
             playbook, calls, alert = await self._loader.load(execution)
         except (NotFound, DefinitionError) as error:
@@ -293,7 +294,8 @@ class Engine:
         history = History(execution, alert, facts, self._clock.now(), limit, self._limits.items)
         if await self._quarantine.aside(execution, history, takes):
             return False
-        activation = Activation(execution, playbook, history, self._around(execution, playbook, calls))
+        around = self._around(execution, playbook, calls)
+        activation = Activation(execution, playbook, history, around, signalled=signalled)
         self._active[execution.id] = activation
         if execution.id in self._signalled:
             self._signalled.discard(execution.id)

@@ -56,10 +56,18 @@ class Line:
         query: str,
         parameters: Sequence[Any] | Mapping[str, Any] | None = None,
         cursor: type[psycopg.AsyncCursor[Any]] = psycopg.AsyncRawCursor,
+        *,
+        again: bool = True,
     ) -> list[dict[str, Any]]:
-        """One statement, by itself: its rows."""
+        """One statement, by itself: its rows.
+
+        Not `again`: it holds for the connection of now only. Once that was lost there are no rows; ask anew.
+        """
+        back = self._back
         while True:
             connection = await self._open()
+            if self._back != back and not again:
+                return []
             try:
                 asked = await cursor(connection, row_factory=dict_row).execute(query.encode(), parameters or None)
                 return await asked.fetchall() if asked.description else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
@@ -22,8 +22,9 @@ from pgqueuer.core.tm import TaskManager
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job as PickedJob
 from pgqueuer.domain.models import TracebackRecord
-from pgqueuer.domain.types import JOB_STATUS, JobId, QueueManagerId
+from pgqueuer.domain.types import JOB_STATUS, JobId, QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.driver import Driver, NotifyCallback
+from pgqueuer.ports.repository import EntrypointExecutionParameter
 
 from soar.clock import Millis
 from soar.queue.line import Line
@@ -59,7 +60,7 @@ class PgQueuerQueue(Serving):
 
     def __init__(self) -> None:
         super().__init__()
-        self._manager: _Manager | None = None
+        self._manager: QueueManager | None = None
 
     def install(self, connection: psycopg.Connection[Any]) -> None:
         connection.execute(QueryBuilderEnvironment().build_install_query().encode())
@@ -90,8 +91,9 @@ class PgQueuerQueue(Serving):
         return sum(cursor.execute(sql, given).rowcount for sql in (_PRUNE, _PRUNE_FAILED))
 
     async def _serve(self, line: Line, hands: Hands, zones: Sequence[str], room: int) -> None:
-        manager = self._manager = _Manager(_Queries(_Driver(line)), line=line, room=room)
-        manager.queries.owner = manager.queue_manager_id
+        queries = _Queries(_Driver(line), line=line, room=room)
+        manager = self._manager = QueueManager(queries)
+        queries.owner = manager.queue_manager_id
         for zone in zones:
             _register(manager, f"{_PREFIX}{zone}", hands)
         if self._stopping.is_set():
@@ -156,9 +158,34 @@ class _Driver(Driver):
 
 @dataclass
 class _Queries(Queries):
-    """What a worker writes of its jobs, as long as they are its own: others may have been handed them."""
+    """What a worker picks and writes: no more than there is room for, and of its own jobs only.
 
+    Others may have been handed a job of its own meanwhile. It takes over none itself while those who live had no time
+    yet to say so; so what picks is not asked again, for that may have changed.
+    """
+
+    line: Line = field(kw_only=True)
+    room: int = field(kw_only=True)
     owner: QueueManagerId | None = None
+
+    async def dequeue(
+        self,
+        batch_size: int,
+        entrypoints: dict[QueueEntrypoint, EntrypointExecutionParameter],
+        queue_manager_id: QueueManagerId,
+        global_concurrency_limit: int | None,  # noqa: ARG002 # at least two, by the library's own rule
+        heartbeat_timeout: timedelta,
+    ) -> list[PickedJob]:
+        query = self.qbq.build_dequeue_query(
+            batch_size=batch_size,
+            entrypoints=list(entrypoints),
+            concurrency_limits=[0] * len(entrypoints),
+            queue_manager_id=queue_manager_id,
+            global_concurrency_limit=self.room,
+            heartbeat_timeout=heartbeat_timeout if self.line.settled else _UNSETTLED,
+        )
+        rows = await self.line.ask(query.sql, query.args, again=False)
+        return [PickedJob.model_validate(row) for row in rows]
 
     async def log_jobs(self, job_status: list[tuple[PickedJob, JOB_STATUS, TracebackRecord | None]]) -> None:
         mine = await self._mine([job.id for job, _, _ in job_status])
@@ -177,23 +204,6 @@ class _Queries(Queries):
 
     async def _mine(self, ids: list[JobId]) -> set[JobId]:
         return {JobId(row["id"]) for row in await self.driver.fetch(_MINE, ids, self.owner)}  # type: ignore[arg-type]
-
-
-@dataclass
-class _Manager(QueueManager):
-    """Holds no more jobs than there is room for; takes over none while those who live had no time yet to say so."""
-
-    queries: _Queries
-    line: Line = field(kw_only=True)
-    room: int = field(kw_only=True)
-
-    async def fetch_jobs(
-        self, batch_size: int, global_concurrency_limit: int | None, heartbeat_timeout: timedelta
-    ) -> AsyncGenerator[PickedJob, None]:
-        room = min(self.room, global_concurrency_limit or self.room)
-        dead = heartbeat_timeout if self.line.settled else _UNSETTLED
-        async for job in super().fetch_jobs(batch_size, room, dead):
-            yield job
 
 
 def _register(manager: QueueManager, entrypoint: str, hands: Hands) -> None:

@@ -193,6 +193,6 @@ async def _beat(line: Line, worker: Worker, hands: Hands) -> None:
             await line.ask(_ALIVE, (worker.worker_id,))
             held = {int(row["id"]) for row in await line.ask(_OWN, (worker.worker_id,))} - hands.jobs
             dead = HEARTBEAT if line.settled else _NEVER
-            await line.ask(_HAND_OUT_AGAIN, (dead, worker.worker_id, list(held & before)))
+            await line.ask(_HAND_OUT_AGAIN, (dead, worker.worker_id, list(held & before)), again=False)
             before = held
         await asyncio.sleep(_BEAT)

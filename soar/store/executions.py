@@ -15,7 +15,7 @@ from soar.store.commit import write_units
 from soar.store.connection import Connection
 from soar.store.pages import ExecutionFilter, Listing, Page
 from soar.store.reader import Reader
-from soar.store.takes import Taken, sweep, take_up
+from soar.store.takes import Asked, Taken, sweep, take_up
 from soar.store.text import dumps, loads
 from soar.store.units import Audit, ExecutionUnit, Signal
 from soar.store.writer import Writer
@@ -135,9 +135,9 @@ class Executions:
         """One as it stands, and how often it was taken up since anything of it was written; None: there is none."""
         return await self._reader.run(lambda db: _peek(db, execution_id))
 
-    async def take(self, execution_id: str, job_id: int, now: Millis) -> Taken | None:
+    async def take(self, asked: Asked) -> Taken | None:
         """Take up what a job names, under a new epoch; None when that job is no longer the one to do so (S39)."""
-        taken: Taken | None = await self._writer.submit(take_up, (execution_id, job_id, now))
+        taken: Taken | None = await self._writer.submit(take_up, asked)
         return taken
 
     async def sweep(self, live: str, now: Millis) -> int:

@@ -82,6 +82,20 @@ def many(connection: Connection, head: str, row: str, tail: str, rows: Sequence[
     return changed
 
 
+def returned(
+    connection: Connection, head: str, row: str, tail: str, rows: Sequence[Sequence[Any]]
+) -> list[Sequence[Any]]:
+    """The same for statements that give rows back; those rows."""
+    found: list[Sequence[Any]] = []
+    start = 0
+    for size in _SIZES:
+        while len(rows) - start >= size:
+            values = [value for given in rows[start : start + size] for value in given]
+            found += connection.execute(_statement(head, row, tail, size), values).fetchall()
+            start += size
+    return found
+
+
 @cache
 def _statement(head: str, row: str, tail: str, size: int) -> str:
     return f"{head}{', '.join([row] * size)} {tail}"

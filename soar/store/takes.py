@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from soar.clock import Millis
@@ -14,23 +15,49 @@ JOBLESS: Final = "job_id IS NULL AND (state IN ('queued', 'running') OR state = 
 """What has to have a job, and has none; the index says it in these very words."""
 _TAKE: Final = (
     "UPDATE executions SET state = 'running', awaiting = NULL, due_at = NULL, epoch = epoch + 1,"
-    " takes = CASE WHEN taken_at_epoch = epoch THEN takes + 1 ELSE 1 END, taken_at_epoch = epoch + 1"
-    " WHERE id = ? AND job_id = ? AND (state IN ('queued', 'running') OR state = 'parked' AND due_at <= ?)"
-    f" RETURNING takes, {', '.join(rows.EXECUTION)}"
+    " takes = CASE WHEN taken_at_epoch = epoch THEN takes + 1 ELSE 1 END, taken_at_epoch = epoch + 1 FROM (VALUES "
 )
-Taken = tuple[Execution, int]
-"""What was taken up, and how often that was done since anything of it was written."""
-Asked = tuple[str, int, Millis]
-"""Execution, job, now."""
+_ROW: Final = "(?, ?, ?, ?)"
+_TAKEN: Final = (
+    ") AS v WHERE executions.id = v.column1 AND executions.job_id = v.column2"
+    " AND (state IN ('queued', 'running') OR state = 'parked' AND due_at <= v.column3)"
+    " AND (v.column4 = 1 OR takes = 0 OR taken_at_epoch <> epoch)"
+    " RETURNING takes, EXISTS (SELECT 1 FROM signals WHERE execution_id = executions.id AND taken = 0),"
+    f" {', '.join(rows.EXECUTION)}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A job that was handed out here."""
+
+    execution_id: str
+    job_id: int
+    now: Millis
+    suspect: bool = False
+    """Also one that was taken up before and has written nothing since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was taken up, under a new epoch."""
+
+    execution: Execution
+    takes: int
+    """How often that was done since anything of it was written."""
+    signalled: bool
+    """Whether somebody has left something for it."""
 
 
 def take_up(connection: Connection, asked: Sequence[Asked]) -> list[Taken | None]:
-    """Each under a new epoch, if that job is still the one that is to take it up; None where it is not (S39)."""
-    taken: list[Taken | None] = []
-    for execution_id, job_id, now in asked:
-        row = connection.execute(_TAKE, (execution_id, job_id, now)).fetchone()
-        taken.append(None if row is None else (rows.execution(row[1:]), int(row[0])))
-    return taken
+    """Each, if that job is still the one that is to take it up; None where it is not (S39)."""
+    given = [(one.execution_id, one.job_id, one.now, int(one.suspect)) for one in asked]
+    found: dict[str, Taken] = {}
+    for row in rows.returned(connection, _TAKE, _ROW, _TAKEN, given):
+        execution = rows.execution(row[2:])
+        found[execution.id] = Taken(execution, int(row[0]), bool(row[1]))
+    # Of two jobs for one execution in a group, one is the right one, and the other falls through.
+    return [found.pop(one.execution_id, None) for one in asked]
 
 
 def sweep(connection: Connection, live: str, now: Millis) -> int:
