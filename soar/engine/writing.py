@@ -12,7 +12,7 @@ from soar.engine.around import Around
 from soar.engine.history import History
 from soar.engine.pending import Pending
 from soar.engine.round import Finish
-from soar.errors import StoreUnavailable
+from soar.errors import CommitUnknown, LeaseLost, StoreUnavailable
 from soar.ids import derived_id
 from soar.model.execution import FINAL, Execution, Fact
 from soar.store.units import Audit, Event, ExecutionChange, LedgerChange, LiftEnded, Subscription
@@ -67,6 +67,9 @@ class Writing:
                 signalled = await self._around.store.executions.commit(unit)
                 self.woken = self.woken or signalled or unit.related or bool(unit.events or unit.children)
                 break
+            except CommitUnknown as error:
+                # Memory may be behind the rows now: it is dropped, and whoever is free reads them again (S41).
+                raise LeaseLost(f"execution {self._execution.id}: {error}") from error
             except StoreUnavailable as error:
                 log.warning("history not written, trying again", execution=self._execution.id, reason=str(error))
                 await self._around.clock.sleep(STORE_PAUSE)

@@ -63,6 +63,7 @@ class Reader:
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is not None and not self._database.usable(connection):
+            self._local.connection = None  # first: the next one may not come up, and this one is gone all the same
             self._connections.remove(connection)
             connection.close()
             connection = None

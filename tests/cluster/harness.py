@@ -6,6 +6,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from bench.processes import Child
 from tests.acceptance.harness import STEPS, ApiCall, Server, eventually, expected_bodies
 
@@ -51,6 +53,11 @@ class Cluster(Server):
         for worker in self.workers:
             worker.end(grace=5)
         super().close()
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What the database itself says."""
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            return connection.execute(sql.encode()).fetchall()
 
     def said(self) -> str:
         """The ends of all logs."""

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from soar.queue import queue_of
 
-structlog.configure(logger_factory=structlog.PrintLoggerFactory(open("/tmp/q/childlog","a")))
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 def say(*words: object) -> None:

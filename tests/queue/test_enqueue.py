@@ -45,5 +45,15 @@ async def test_s39_the_ids_come_in_the_order_of_the_jobs(database: Database) -> 
         assert dict(worker.handed) == {each.execution_id: one for each, one in zip(jobs, ids, strict=True)}
 
 
+def test_s39_none_is_due_a_millisecond_early(database: Database) -> None:
+    """Its execution would not be due yet, and the job would be gone."""
+    column = {"pgqueuer": "execute_after FROM pgqueuer", "procrastinate": "scheduled_at FROM procrastinate_jobs"}
+    for each in range(20):
+        due = database.now() + 1_000 + 37 * each
+        (added,) = database.add(job("e", due=due))
+        ((found,),) = database.ask(f"SELECT {column[database.kind]} WHERE id = $1", added)
+        assert due <= found.timestamp() * 1000 < due + 2
+
+
 def test_none_is_fine(database: Database) -> None:
     assert database.add() == []

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from tests import postgres
 from tests.queue.running import Database, Held, Worker, job, until
+
+LOOKS = {"pgqueuer": 0.0, "procrastinate": 2.2}
+"""Seconds until the dead are looked for again, after jobs were handed out."""
 
 
 @pytest.fixture
@@ -73,22 +77,32 @@ async def test_c03_who_lived_through_a_long_outage_keeps_its_jobs(database: Data
         "pgqueuer": "SELECT bool_and(heartbeat > now() - interval '20 s') FROM pgqueuer",
         "procrastinate": "SELECT bool_and(last_heartbeat > now() - interval '20 s') FROM procrastinate_workers",
     }
-    held = Held()
-    async with Worker(database, handler=held) as busy:
-        (before,) = database.add(job("before"))
-        await busy.has("before")
-        async with Worker(database, zones=["", "b"]) as free:
-            database.add(job("warm", zone="b"))
-            await free.has("warm")
+    first, held = Held(), Held()
+    async with Worker(database, zones=["", "b"], handler=first, room=1) as free:  # the first one that looks again
+        database.add(job("warm", zone="b"))
+        await free.has("warm")
+        async with Worker(database, handler=held) as busy:
+            (before,) = database.add(job("before"))
+            await busy.has("before")
+            first.go.set()
             await until(lambda: database.live() == {before})
             _cut(database)
-            database.ask(age[database.kind])
-            await until(lambda: database.ask(fresh[database.kind]) == [(True,)])
             database.add(job("next", zone="b"))
-            await free.has("next")
+            await _while(lambda: database.ask(age[database.kind]), free.has("next"), LOOKS[database.kind])
+            await until(lambda: database.ask(fresh[database.kind]) == [(True,)])
             assert "before" not in free.at
             held.go.set()
             await until(lambda: not database.live())
+            assert busy.handed == [("before", before)]
+
+
+async def _while(again: Callable[[], Any], awaited: Awaitable[Any], more: float) -> None:
+    """Do something again and again until that came, and some seconds more."""
+    waiting = asyncio.ensure_future(awaited)
+    await until(lambda: (again(), waiting.done())[1])
+    end = time.monotonic() + more
+    await until(lambda: (again(), time.monotonic() > end)[1])
+    await waiting
 
 
 def _cut(database: Database) -> int:

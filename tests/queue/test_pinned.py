@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from pgqueuer.adapters.persistence.qb import QueryQueueBuilder
 from pgqueuer.adapters.persistence.queries import Queries
-from pgqueuer.core.qm import QueueManager
 from procrastinate.manager import JobManager
 
 from tests.queue.running import Database
@@ -39,7 +38,11 @@ DEFERRED = (
     " args jsonb, scheduled_at timestamp with time zone"
 )
 OVERRIDDEN: list[tuple[str, Callable[..., Any], list[str]]] = [
-    ("pgqueuer", QueueManager.fetch_jobs, ["batch_size", "global_concurrency_limit", "heartbeat_timeout"]),
+    (
+        "pgqueuer",
+        Queries.dequeue,
+        ["batch_size", "entrypoints", "queue_manager_id", "global_concurrency_limit", "heartbeat_timeout"],
+    ),
     ("pgqueuer", Queries.log_jobs, ["job_status"]),
     ("pgqueuer", Queries.retry_job, ["job", "delay", "traceback_record"]),
     ("pgqueuer", Queries.update_heartbeat, ["job_ids"]),

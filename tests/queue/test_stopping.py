@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from soar.queue import queue_of
+from soar.queue.serving import Hands, Returned
 from tests.queue.running import Database, Held, Worker, job, until
 
 
@@ -44,6 +47,22 @@ async def test_s40_what_is_cut_is_handed_out_again_by_another(database: Database
         await other.has("long", within=10)
         assert other.handed == [("long", cut)]
         await until(lambda: not database.live())
+
+
+async def test_what_was_picked_and_not_begun_goes_back_at_once() -> None:
+    """Both libraries may hand over what they picked a moment before they were stopped."""
+    began: list[str] = []
+
+    async def take_up(execution: str, _: int) -> None:
+        began.append(execution)
+
+    hands = Hands(take_up)
+    await hands.work("first", 1)
+    await hands.drain(0)
+    with pytest.raises(Returned) as returned:
+        await hands.work("second", 2)
+    assert returned.value.delay == 0
+    assert began == ["first"]
 
 
 async def test_an_idle_queue_stops_at_once(database: Database) -> None:
