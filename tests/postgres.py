@@ -31,8 +31,10 @@ def programs() -> Path:
 class Server:
     """One server on loopback, with a folder and a port of its own; root runs it as nobody."""
 
-    def __init__(self, **settings: Any) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="soar-postgres-"))
+    def __init__(self, folder: Path | None = None, **settings: Any) -> None:
+        if folder is not None:
+            folder.mkdir()
+        self._folder = folder or Path(tempfile.mkdtemp(prefix="soar-postgres-"))
         self._settings = {"fsync": "off", "full_page_writes": "off", "max_connections": 200} | settings
         self._process: subprocess.Popen[bytes] | None = None
         self._made = 0
@@ -52,6 +54,10 @@ class Server:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start it, and wait until it answers."""

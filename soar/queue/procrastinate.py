@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg
+import structlog
 from procrastinate import App, BaseRetryStrategy, JobContext, RetryDecision, jobs, manager
 from procrastinate.connector import BaseAsyncConnector, BaseConnector, Notify
 from procrastinate.schema import SchemaManager
@@ -23,6 +24,8 @@ from soar.clock import Millis
 from soar.queue.line import Line
 from soar.queue.port import HEARTBEAT, Depth, Job
 from soar.queue.serving import Hands, Returned, Serving
+
+log = structlog.get_logger(__name__)
 
 _PREFIX: Final = "execution."
 _TASK: Final = "execution"
@@ -182,17 +185,24 @@ def _app(line: Line, hands: Hands) -> App:
 
 
 async def _beat(line: Line, worker: Worker, hands: Hands) -> None:
-    """Say that this worker lives, and have handed out again what nobody works on.
-
-    That is what workers hold that do not say so any more, and what was picked here by an answer that was lost: what
-    stands under this worker's name at two looks, and is in no hands.
-    """
+    """Say that this worker lives, and have handed out again what nobody works on."""
     before: set[int] = set()
     while True:
         if worker.worker_id is not None:
-            await line.ask(_ALIVE, (worker.worker_id,))
-            held = {int(row["id"]) for row in await line.ask(_OWN, (worker.worker_id,))} - hands.jobs
-            dead = HEARTBEAT if line.settled else _NEVER
-            await line.ask(_HAND_OUT_AGAIN, (dead, worker.worker_id, list(held & before)), again=False)
-            before = held
+            try:
+                before = await _look(line, worker.worker_id, hands, before)
+            except psycopg.Error as error:  # not an outage; the next look may find it mended
+                log.warning("a look for dead workers failed", reason=" ".join(str(error).split()))
         await asyncio.sleep(_BEAT)
+
+
+async def _look(line: Line, worker_id: int, hands: Hands, before: set[int]) -> set[int]:
+    """One look for what workers hold that do not say so any more, and for what was picked here by a lost answer.
+
+    The latter stands under this worker's name at two looks, and is in no hands.
+    """
+    await line.ask(_ALIVE, (worker_id,))
+    held = {int(row["id"]) for row in await line.ask(_OWN, (worker_id,))} - hands.jobs
+    dead = HEARTBEAT if line.settled else _NEVER
+    await line.ask(_HAND_OUT_AGAIN, (dead, worker_id, list(held & before)), again=False)
+    return held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import psycopg
 
 from bench.processes import Child
+from soar.rehearsal.process import free_port
 from tests.acceptance.harness import STEPS, ApiCall, Server, eventually, expected_bodies
 
 QUEUES = ("pgqueuer", "procrastinate")
@@ -31,6 +33,16 @@ class Cluster(Server):
         worker = Child(self.command("worker", *given), cwd=self.folder, log=log, env=self.environment)
         self.workers.append(worker)
         return worker
+
+    async def serve_beside(self) -> str:
+        """One more server, at a port of its own; its address."""
+        listen = f"127.0.0.1:{free_port()}"
+        log = self.folder / f"serve-{len(self.workers)}.log"
+        environment = {**self.environment, "SOAR_LISTEN": listen}
+        child = Child(self.command("serve"), cwd=self.folder, log=log, env=environment)
+        self.workers.append(child)
+        await asyncio.to_thread(child.wait_ready, f"http://{listen}/readyz")
+        return f"http://{listen}"
 
     async def start_with(self, workers: int) -> None:
         """The server, and then so many workers that say that they work."""

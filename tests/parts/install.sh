@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Install the real parts from apt and npm for `make test-parts`: HAProxy, Alertmanager, Chromium and oidc-provider.
+# Install the real parts from apt and npm for `make test-parts`: HAProxy, Alertmanager, Chromium, libfaketime and
+# oidc-provider.
 # Safe to run again. Debian and Ubuntu only; elsewhere install the same programs by hand.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -20,6 +21,7 @@ wanted=()
 command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || wanted+=(haproxy)
 command -v prometheus-alertmanager >/dev/null || wanted+=(prometheus-alertmanager)
 command -v chromium >/dev/null || wanted+=(chromium)
+ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || wanted+=(libfaketime)
 command -v node >/dev/null || wanted+=(nodejs)
 command -v npm >/dev/null || wanted+=(npm)
 
@@ -40,4 +42,4 @@ if ! cmp -s tests/parts/package-lock.json .parts/installed-lock.json; then
     cp tests/parts/package-lock.json .parts/installed-lock.json
 fi
 
-echo "parts: haproxy, prometheus-alertmanager, chromium, oidc-provider (.parts/node_modules)"
+echo "parts: haproxy, prometheus-alertmanager, chromium, libfaketime, oidc-provider (.parts/node_modules)"

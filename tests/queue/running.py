@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import json
-import os
 import signal
 import sys
 import time
@@ -170,6 +170,7 @@ class Child:
         self._process.stdin.write(b"return\n")
 
     async def kill(self) -> None:
-        if self._process.returncode is None:
-            os.kill(self._process.pid, signal.SIGKILL)
+        """Also if it is frozen, or has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
         await self._process.wait()

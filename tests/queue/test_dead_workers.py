@@ -36,7 +36,6 @@ async def test_s40_a_dead_or_frozen_workers_jobs_are_handed_out_again(database: 
             await until(lambda: not database.live())
             assert len(survivor.handed) == 2
     finally:
-        frozen.send(signal.SIGCONT)
         await asyncio.gather(killed.kill(), frozen.kill())
 
 
