@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 SPREAD := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-parts test-crash test-long check bench reference format lock wheel clean venv
+.PHONY: help demo test test-parts test-crash test-long check bench bench-scale reference format lock wheel clean venv
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ check: venv ## Style, types, layers and the architecture tests
 
 bench: venv ## Measure against the floor and print the table
 	@$(BIN)/python -m bench
+
+bench-scale: venv ## Measure workers on one PostgreSQL against a bare loop and print the table (under 15 minutes)
+	@$(BIN)/python -m bench.scale
 
 reference: venv ## Write docs/reference/playbooks.md from the keys of the language and the playbooks that ship
 	$(BIN)/python scripts/reference.py

@@ -171,11 +171,11 @@ def tables(results: Results) -> list[Table]:
 
 
 def as_text(results: Results) -> str:
-    return "\n\n".join([*map(_aligned, tables(results)), f"{machine()}. {NOTE}", f"{results.seconds:.0f} s in all."])
+    return "\n\n".join([*map(aligned, tables(results)), f"{machine()}. {NOTE}", f"{results.seconds:.0f} s in all."])
 
 
 def as_markdown(results: Results) -> str:
-    return "\n\n".join([*map(_piped, tables(results)), f"{machine()}. {NOTE}"]) + "\n"
+    return "\n\n".join([*map(piped, tables(results)), f"{machine()}. {NOTE}"]) + "\n"
 
 
 def as_json(results: Results) -> bytes:
@@ -194,12 +194,12 @@ def save(results: Results, folder: Path) -> None:
     (folder / "latest.md").write_text(as_markdown(results))
 
 
-def _aligned(table: Table) -> str:
+def aligned(table: Table) -> str:
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def _piped(table: Table) -> str:
+def piped(table: Table) -> str:
     head, *rows = ["| " + " | ".join(row) + " |" for row in table]
     return "\n".join([head, "|" + " --- |" * len(table[0]), *rows])

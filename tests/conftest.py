@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from bench import postgres
 from soar.store import Store
-from tests import postgres
 
 REQUIRED = os.environ.get("SOAR_PARTS_REQUIRED") == "1"
 

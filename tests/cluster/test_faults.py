@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests import postgres
+from bench import postgres
 from tests.acceptance.harness import STEPS, Answer, ApiCall, Recorder, alert, eventually
 from tests.acceptance.test_kill import send_until_accepted
 from tests.cluster.harness import Cluster, check_calls

@@ -14,8 +14,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bench import postgres
 from bench.processes import Child
-from tests import postgres
 from tests.acceptance.harness import STEPS, Recorder, alert, eventually
 from tests.acceptance.test_kill import send_until_accepted
 from tests.cluster.harness import Cluster, check_calls

@@ -17,7 +17,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests import postgres
+from bench import postgres
 from tests.crash.doomed import Outcome, lived
 from tests.crash.playbooks import CHANGES
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bench.postgres import PATIENCE, Server
 from tests.deploy.shipped import ROOT
-from tests.postgres import PATIENCE, Server
 
 PASSWORD = r"colon:backslash\and space"
 CONNECTS = (

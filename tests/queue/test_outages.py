@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests import postgres
+from bench import postgres
 from tests.queue.running import Database, Held, Worker, job, until
 
 LOOKS = {"pgqueuer": 0.0, "procrastinate": 2.2}
