@@ -19,6 +19,8 @@ PLACEHOLDERS: Final = frozenset(
 
 def plain(name: str) -> str:
     """One spelling of a name: case, width and outer space make no difference."""
+    if name.isascii():  # its only spelling but for case: nearly every name
+        return name.lower().strip()
     return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
@@ -59,7 +61,10 @@ class NameIndex(Generic[T]):
         found = self._literal.get(spelled)
         if found is not None:
             return found
-        return next((entry for _, matcher, entry in self._patterns if matcher.fullmatch(spelled)), None)
+        for _, matcher, entry in self._patterns:
+            if matcher.fullmatch(spelled):
+                return entry
+        return None
 
     def find_in(self, name: str) -> T | None:
         """As `find`; of a name with wildcards, also the entry of a protected name that it would take in."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -37,6 +38,11 @@ _LONGEST: Final = 200
 _PADDED: Final = re.compile(r"\d{1,4}(?:\.\d{1,4}){3}")
 _HEX: Final = re.compile(r"0x[0-9a-f]{8}", re.IGNORECASE)
 _LIST: Final = re.compile(r"[\s,;|]+")
+_MAY_BE: Final = re.compile(r".*[:%].*|[\d./xa-f-]*[.x][\d./xa-f-]*", re.IGNORECASE | re.DOTALL)
+"""Every address has a colon, or is made of nothing but these and has a dot or an x: most words are seen at once to be
+none, and are not read in four ways first."""
+_KEPT: Final = 64
+"""Characters of a text whose reading is remembered: one value stands in several places of a call."""
 
 
 class ZonedAddress(ValueError):
@@ -55,6 +61,23 @@ def networks_of(text: str) -> list[Network]:
     text = text.strip()
     if not text or len(text) > 100 * _LONGEST:
         raise ValueError("no address")
+    if len(text) > _KEPT:
+        return _read(text)
+    found = _remembered(text)
+    if isinstance(found, ValueError):
+        raise type(found)(*found.args)
+    return list(found)
+
+
+@lru_cache(maxsize=8192)
+def _remembered(text: str) -> tuple[Network, ...] | ValueError:
+    try:
+        return tuple(_read(text))
+    except ValueError as error:
+        return error
+
+
+def _read(text: str) -> list[Network]:
     found: list[Network] = []
     for part in _LIST.split(text):
         if part:
@@ -63,8 +86,8 @@ def networks_of(text: str) -> list[Network]:
 
 
 def _one(text: str) -> list[Network]:
-    if len(text) > _LONGEST:
-        raise ValueError("no address")
+    if len(text) > _LONGEST or not _MAY_BE.fullmatch(text):
+        raise ValueError(f"'{text[:_LONGEST]}' is no address")
     for read in (_plain, _range, _unwrapped, _odd):
         try:
             return read(text)
