@@ -18,8 +18,9 @@ from typing import Any, Final
 
 import aiohttp
 
-from soar.connector.trail import connection_found, current_trail
+from soar.connector.trail import Trail, connection_found, current_trail
 from soar.errors import ConfigError, Refused
+from soar.model.lease import current_lease
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -201,8 +202,21 @@ class EgressConnector(aiohttp.TCPConnector):
                 raise Refused(dialling.refusals[0]) from None
             raise
         _check_peer(connection, dialling.host, trail.egress)
+        await _still_owned(connection, trail)
         connection_found()
         return connection
+
+
+async def _still_owned(connection: aiohttp.connector.Connection, trail: Trail) -> None:
+    """The last moment before the bytes leave: who was frozen meanwhile sends nothing that changes anything."""
+    lease = current_lease.get()
+    if lease is None or not trail.changes:
+        return
+    try:
+        await lease()
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _check_peer(connection: aiohttp.connector.Connection, host: str, egress: Egress) -> None:

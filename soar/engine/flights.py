@@ -11,6 +11,7 @@ from soar.clock import Clock, Millis
 from soar.engine.calls import CallMaker, Ready
 from soar.engine.round import Run
 from soar.model.action import Outcome
+from soar.model.lease import current_lease
 
 Place = tuple[str, int]
 """Path and attempt of a call."""
@@ -51,6 +52,7 @@ class Flights:
 
         async def made() -> Outcome:
             if first is not None:
+                current_lease.set(first)
                 await first()
             return await (self._calls.cut(ready) if ready.run.cut is not None else self._calls.outcome(ready))
 

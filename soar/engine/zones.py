@@ -20,6 +20,7 @@ from soar.errors import StoreError
 from soar.ids import derived_id, new_id
 from soar.model.action import ActionCall, ActionSpec, Connections, Outcome, Prepared, UndoCall
 from soar.model.execution import Execution
+from soar.model.lease import current_lease
 from soar.store import Store
 from soar.store.units import ExecutionChange, ExecutionUnit
 
@@ -186,8 +187,13 @@ class CallWorker:
         held = self._stops.reason(str(given["name"]).partition(".")[0], None)
         if held is not None and "perform" in asked:
             return Outcome("unavailable", message=held, sent=False)
-        if self._clock.monotonic() - taken > FRESH:
-            await self._store.executions.confirm(execution.id, execution.epoch)
+
+        async def owned() -> None:
+            if self._clock.monotonic() - taken > FRESH:
+                await self._store.executions.confirm(execution.id, execution.epoch)
+
+        current_lease.set(owned)
+        await owned()
         if "perform" in asked:
             return await self._own.perform(ActionCall(**given))
         if "verify" in asked:

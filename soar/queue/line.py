@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 PAUSE: Final = 0.5
 """Seconds before the next try when the database is away."""
+QUIET: Final = 60.0
+"""Seconds in which it is not said again that something fails."""
 _SETTINGS: Final[dict[str, Any]] = {
     "application_name": "soar-queue",
     "connect_timeout": 5,
@@ -45,6 +47,7 @@ class Line:
         self._away = False
         self._opened = False
         self._back: float | None = None
+        self._refused = -QUIET
 
     @property
     def settled(self) -> bool:
@@ -63,7 +66,7 @@ class Line:
 
         Not `again`: it holds for the connection of now only. Once that was lost there are no rows; ask anew.
         """
-        back = self._back
+        back, before = self._back, False
         while True:
             connection = await self._open()
             if self._back != back and not again:
@@ -74,6 +77,9 @@ class Line:
             except psycopg.Error as error:
                 if not (isinstance(error, psycopg.OperationalError) or connection.closed) or self._over.is_set():
                     raise
+                if before and not connection.closed:  # the first may be the last word of a connection that ends
+                    self._say_refused(error)
+                before = True
                 await self._pause(error)
 
     async def listen(self, channels: Sequence[str]) -> AsyncIterator[psycopg.Notify]:
@@ -129,6 +135,13 @@ class Line:
         if not self._away:
             log.warning("the queue waits for its database", reason=" ".join(str(error).split()))
         self._away = True
+
+    def _say_refused(self, error: Exception) -> None:
+        """It is there, and yet does not do what is asked: now and then, for every one who asks finds that."""
+        now = asyncio.get_running_loop().time()
+        if now - self._refused >= QUIET:
+            self._refused = now
+            log.warning("the database refuses what the queue asks", reason=" ".join(str(error).split()))
 
     async def _pause(self, error: Exception) -> None:
         if self._over.is_set():

@@ -15,14 +15,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
 import psycopg
-from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder
+from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.core.qm import QueueManager
 from pgqueuer.core.tm import TaskManager
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job as PickedJob
 from pgqueuer.domain.models import TracebackRecord
-from pgqueuer.domain.types import JOB_STATUS, JobId, QueueEntrypoint, QueueManagerId
+from pgqueuer.domain.settings import DBSettings
+from pgqueuer.domain.types import JOB_STATUS, Channel, JobId, QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.driver import Driver, NotifyCallback
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
@@ -36,7 +37,10 @@ _DEQUEUE: Final = timedelta(seconds=2)
 """Between looks that nothing asked for: with the heartbeat, a dead worker's jobs are found within 10 s (S40)."""
 _BATCH: Final = 20
 _UNSETTLED: Final = timedelta(days=1)
-_ENQUEUE: Final = QueryQueueBuilder().build_enqueue_query().encode()
+_NAMES: Final = DBSettings.model_construct()
+"""Its tables and its channel by their own names. It would read others from the environment, some from variables as
+common as CHANNEL: processes would miss each other, and the statements below would ask other tables than it does."""
+_ENQUEUE: Final = QueryQueueBuilder(_NAMES).build_enqueue_query().encode()
 _DEPTHS: Final = (
     "SELECT entrypoint, count(*), min(execute_after) FROM pgqueuer WHERE status = 'queued' AND execute_after <= now()"
     " GROUP BY entrypoint"
@@ -63,7 +67,7 @@ class PgQueuerQueue(Serving):
         self._manager: QueueManager | None = None
 
     def install(self, connection: psycopg.Connection[Any]) -> None:
-        connection.execute(QueryBuilderEnvironment().build_install_query().encode())
+        connection.execute(QueryBuilderEnvironment(_NAMES).build_install_query().encode())
 
     def enqueue(self, connection: psycopg.Connection[Any], jobs: Sequence[Job]) -> list[int]:
         started = _started(connection) if any(job.due_at is not None for job in jobs) else 0
@@ -91,8 +95,8 @@ class PgQueuerQueue(Serving):
         return sum(cursor.execute(sql, given).rowcount for sql in (_PRUNE, _PRUNE_FAILED))
 
     async def _serve(self, line: Line, hands: Hands, zones: Sequence[str], room: int) -> None:
-        queries = _Queries(_Driver(line), line=line, room=room)
-        manager = self._manager = QueueManager(queries)
+        queries = _queries(line, room)
+        manager = self._manager = QueueManager(queries, Channel(_NAMES.channel))
         queries.owner = manager.queue_manager_id
         for zone in zones:
             _register(manager, f"{_PREFIX}{zone}", hands)
@@ -204,6 +208,11 @@ class _Queries(Queries):
 
     async def _mine(self, ids: list[JobId]) -> set[JobId]:
         return {JobId(row["id"]) for row in await self.driver.fetch(_MINE, ids, self.owner)}  # type: ignore[arg-type]
+
+
+def _queries(line: Line, room: int) -> _Queries:
+    built = (QueryBuilderEnvironment(_NAMES), QueryQueueBuilder(_NAMES), QuerySchedulerBuilder(_NAMES))
+    return _Queries(_Driver(line), *built, line=line, room=room)
 
 
 def _register(manager: QueueManager, entrypoint: str, hands: Hands) -> None:

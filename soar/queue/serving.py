@@ -10,15 +10,13 @@ from typing import Final
 
 import structlog
 
-from soar.queue.line import PAUSE, Line
+from soar.queue.line import PAUSE, QUIET, Line
 from soar.queue.port import HEARTBEAT, Handler
 
 log = structlog.get_logger(__name__)
 
 _LAST: Final = 2.0
 """Seconds that a stop takes beyond its grace, at most: what ended is written down."""
-_QUIET: Final = 60.0
-"""Seconds in which it is not said again that something fails."""
 
 
 class Returned(Exception):
@@ -89,13 +87,13 @@ class Serving(ABC):
     async def run(self, url: str, zones: Sequence[str], handler: Handler, room: int) -> None:
         self._line, self._hands = Line(url), Hands(handler)
         loop = asyncio.get_running_loop()
-        said = -_QUIET
+        said = -QUIET
         try:
             while not self._stopping.is_set():
                 try:
                     await self._serve(self._line, self._hands, zones, room)
                 except Exception as error:  # noqa: BLE001 # whatever ended it: it is begun again
-                    if loop.time() - said >= _QUIET and not self._stopping.is_set():
+                    if loop.time() - said >= QUIET and not self._stopping.is_set():
                         said = loop.time()
                         log.warning("the queue is begun again", reason=f"{type(error).__name__}: {error}")
                     with contextlib.suppress(TimeoutError):

@@ -144,7 +144,8 @@ async def test_k15_a_burst_beyond_all_places_is_worked_off_in_order_and_nothing_
     cluster.configure(cluster.config + "execution: {side_by_side: 2}\n")
     cluster.playbook("three-calls", calling("/only"))
     await cluster.start_with(workers)
-    target.answering = lambda call: Answer(delay=0.2)
+    quick = asyncio.Event()
+    target.answering = lambda call: Answer(delay=0.2 if quick.is_set() else 2.0)
     alerts = [alert(f"burst-{number}", 1) for number in range(count)]
     await send_until_accepted(cluster, http, alerts)
 
@@ -154,6 +155,7 @@ async def test_k15_a_burst_beyond_all_places_is_worked_off_in_order_and_nothing_
             return int(zone["waiting"]) or None
 
     waited = await eventually(seen, "the queue shows what waits")
+    quick.set()
     async with cluster.api() as api:
         listed = await api.ended(count)
         (zone,) = (await api.get("/zones"))["items"]

@@ -1,7 +1,6 @@
-"""What docker-compose.yml puts together, as plain processes: a real Alertmanager, the engine by its entrypoint, a real
-HAProxy, each with the very configuration that is shipped. Places that only a container has are moved, nothing else.
-
-One process on SQLite: the database and the workers of the scale-out are proven elsewhere.
+"""What docker-compose.yml puts together, as plain processes: a real Alertmanager, the database, the server and the
+workers by their entrypoint and commands, a real HAProxy, each with the very configuration that is shipped. Places that
+only a container has are moved, nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bench import postgres
 from soar.rehearsal.process import Part, free_port
 from soar.rehearsal.programs import find_program
 from tests.connectors.haproxy_part import needs_haproxy
@@ -60,35 +60,67 @@ class Gateway(Part):
         return httpx.get(f"http://127.0.0.1:{self.port}/", headers=headers, timeout=5).status_code
 
 
-class Engine(Part):
-    """`soar serve` as the image starts it, with the shipped soar.yaml and playbooks."""
+class Process(Part):
+    """A service of the image, as it is started there, with the shipped soar.yaml and playbooks."""
 
-    name = "soar"
+    service = ""
 
-    def __init__(self, folder: Path, gateway: Gateway) -> None:
+    def __init__(self, folder: Path, gateway: Gateway, database: str) -> None:
+        self.name = f"soar-{self.service}"
         super().__init__(folder)
         self._gateway = gateway
+        self._database = database
 
     def prepare(self) -> None:
         self.port = free_port()
-        (self.folder / "token").write_text(TOKEN + "\n")
 
     def command(self) -> Sequence[str]:
-        return [str(ROOT / "deploy/entrypoint.sh"), *services(COMPOSE)["serve"]["command"]]
+        given = services(COMPOSE)[self.service]["command"]
+        return [str(ROOT / "deploy/entrypoint.sh"), *(word.replace("0.0.0.0:8080", self.listen) for word in given)]
+
+    @property
+    def listen(self) -> str:
+        return f"127.0.0.1:{self.port}"
 
     def environment(self) -> Mapping[str, str]:
-        folder, maps = self.folder, self._gateway.folder
-        settings = "SOAR_CONNECTIONS__GATEWAY__SETTINGS__"
+        """Of secrets, none: those who need one are given it."""
+        maps, settings = self._gateway.folder, "SOAR_CONNECTIONS__GATEWAY__SETTINGS__"
         return {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "SOAR_CONFIG": str(ROOT / "deploy/compose/soar/soar.yaml"),
-            "SOAR_LISTEN": f"127.0.0.1:{self.port}",
-            "SOAR_DATABASE": f"sqlite:///{folder / 'soar.db'}",
-            "SOAR_SOURCES__ALERTMANAGER__AUTH__SECRET": f"file:{folder / 'token'}",
+            "SOAR_LISTEN": self.listen,
+            "SOAR_DATABASE": self._database,
             f"{settings}SOCKET": str(maps / "admin.sock"),
             f"{settings}IP_MAP": str(maps / "soar-ips.map"),
             f"{settings}CLIENT_MAP": str(maps / "soar-clients.map"),
         }
+
+    def answers(self) -> bool:
+        return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=2).status_code == 200
+
+
+class WorkerDefault(Process):
+    service = "worker-default"
+
+
+class WorkerDmz(Process):
+    service = "worker-dmz"
+
+
+class Engine(Process):
+    """`soar serve`, after the migration."""
+
+    service = "serve"
+
+    def prepare(self) -> None:
+        super().prepare()
+        (self.folder / "token").write_text(TOKEN + "\n")
+        migrate = [str(ROOT / "deploy/entrypoint.sh"), *services(COMPOSE)["migrate"]["command"]]
+        subprocess.run(migrate, env=dict(super().environment()), timeout=60, check=True, capture_output=True)
+
+    def environment(self) -> Mapping[str, str]:
+        secret = f"file:{self.folder / 'token'}"
+        return {**super().environment(), "SOAR_SOURCES__ALERTMANAGER__AUTH__SECRET": secret}
 
     def answers(self) -> bool:
         return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=2).status_code == 200
@@ -100,6 +132,12 @@ class Engine(Part):
             [program, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=True
         )
         return done.stdout
+
+    def zones(self) -> list[dict[str, object]]:
+        token = json.loads(self.soar("token", "create", "--role", "viewer", "--json"))["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        found = httpx.get(f"http://127.0.0.1:{self.port}/api/v1/zones", headers=headers, timeout=5)
+        return list(found.json()["items"])
 
     def held(self) -> str:
         """The id of the one containment, once its making is on record."""
@@ -165,8 +203,11 @@ def gateway(folder: Path) -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="module")
-def engine(folder: Path, gateway: Gateway) -> Iterator[Engine]:
-    with Engine(folder, gateway) as part:
+def engine(folder: Path, gateway: Gateway, postgres_server: postgres.Server) -> Iterator[Engine]:
+    """The server and both workers, on a database of their own."""
+    database = postgres_server.create()
+    parts = gateway, database
+    with Engine(folder, *parts) as part, WorkerDefault(folder, *parts), WorkerDmz(folder, *parts):
         yield part
 
 
@@ -201,6 +242,8 @@ def test_an_alert_turns_the_address_away_and_a_lift_lets_it_in(
     until_status(gateway, 403)
     assert gateway.status("203.0.113.8") == 200, "nobody else is turned away"
 
+    [zone] = [one for one in engine.zones() if one["name"] == "dmz"]
+    assert zone["workers"] == 1
     engine.soar("lift", engine.held(), "--reason", "the test has seen it")
     until_status(gateway, 200)
     assert TOKEN not in engine.log.read_text()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from structlog.testing import capture_logs
 
@@ -15,6 +16,11 @@ from tests.queue.running import Database, Held, Worker, job, until
 
 LOOKS = {"pgqueuer": 0.0, "procrastinate": 2.2}
 """Seconds until the dead are looked for again, after jobs were handed out."""
+CONNECTIONS = "FROM pg_stat_activity WHERE application_name = 'soar-queue' AND datname = current_database()"
+LOCKED = {
+    "pgqueuer": "LOCK TABLE pgqueuer IN ACCESS EXCLUSIVE MODE",
+    "procrastinate": "LOCK TABLE procrastinate_jobs IN ACCESS EXCLUSIVE MODE",
+}
 
 
 @pytest.fixture
@@ -107,8 +113,7 @@ async def _while(again: Callable[[], Any], awaited: Awaitable[Any], more: float)
 
 def _cut(database: Database) -> int:
     """End every connection of the queues; how many those were."""
-    sql = "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = 'soar-queue'"
-    return len(database.ask(f"{sql} AND datname = current_database()"))
+    return len(database.ask(f"SELECT pg_terminate_backend(pid, 1000) {CONNECTIONS}"))
 
 
 async def test_c03_the_queues_connections_are_cut(database: Database) -> None:
@@ -117,6 +122,8 @@ async def test_c03_the_queues_connections_are_cut(database: Database) -> None:
     async with Worker(database, zones=["a"], handler=held) as busy, Worker(database) as free:
         (before, _) = database.add(job("before", zone="a"), job("warm"))
         await asyncio.gather(busy.has("before"), free.has("warm"))
+        # A job may be picked before its worker listens.
+        await until(lambda: len(database.ask(f"SELECT pid {CONNECTIONS}")) == 4)
         assert _cut(database) == 4
         (after, second) = database.add(job("after"), job("second", zone="a"))
         await asyncio.gather(free.has("after", within=5), busy.has("second", within=5))
@@ -127,3 +134,20 @@ async def test_c03_the_queues_connections_are_cut(database: Database) -> None:
         assert len(busy.handed + free.handed) == 4
         database.add(job("heard"))
         assert await free.has("heard") < 2, "it listens again, or looks every now and then"
+
+
+async def test_what_the_server_refuses_is_said_once_and_asked_again(database: Database) -> None:
+    """It is there, and does not do what is asked: a full disk, a lock that somebody keeps."""
+    database.ask(f"ALTER DATABASE {database.url.rpartition('/')[2]} SET lock_timeout = '50ms'")
+    database.add(job("waits"))
+    with capture_logs() as said, psycopg.connect(database.url) as other:
+        other.execute(LOCKED[database.kind])
+        async with Worker(database) as worker:
+            await until(lambda: said)
+            began = time.monotonic()
+            await until(lambda: time.monotonic() - began > 1.2)
+            assert not worker.handed
+            other.rollback()
+            await worker.has("waits", within=5)
+    assert [each["event"] for each in said] == ["the database refuses what the queue asks"]
+    assert "lock timeout" in said[0]["reason"]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from pgqueuer.adapters.persistence.qb import QueryQueueBuilder
 from pgqueuer.adapters.persistence.queries import Queries
+from pgqueuer.domain.settings import db_settings
 from procrastinate.manager import JobManager
 
-from tests.queue.running import Database
+from tests.queue.running import Database, Worker, job, until
 
 READ = "read its changes, mend soar/queue/{}.py, and write a migration if its tables changed"
 COLUMNS = {
@@ -49,6 +50,31 @@ OVERRIDDEN: list[tuple[str, Callable[..., Any], list[str]]] = [
     ("procrastinate", JobManager.finish_job, ["job", "status", "delete_job"]),
     ("procrastinate", JobManager.retry_job, ["job", "retry_at", "priority", "queue", "lock"]),
 ]
+
+
+@pytest.fixture
+def renamed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An environment that says other names than those that are used; some it would take without a prefix."""
+    for name, value in {
+        "PGQUEUER_PREFIX": "x_",
+        "QUEUE_TABLE": "jobs",
+        "CHANNEL": "c",
+        "DURABILITY": "volatile",
+    }.items():
+        monkeypatch.setenv(name, value)
+    db_settings.cache_clear()
+    yield
+    db_settings.cache_clear()
+
+
+@pytest.mark.parametrize("kind", ["pgqueuer"], indirect=True)
+async def test_the_environment_says_nothing_of_pgqueuers_tables(renamed: None, database: Database) -> None:
+    assert database.ask("SELECT relpersistence FROM pg_class WHERE relname = 'pgqueuer'") == [("p",)]
+    async with Worker(database) as worker:
+        for name in ("first", "second", "third"):
+            database.add(job(name))
+            assert await worker.has(name) < 1, "it hears of a job, and does not only look every now and then"
+        await until(lambda: not database.live())
 
 
 def test_the_tables_are_those_whose_columns_are_used(database: Database) -> None:

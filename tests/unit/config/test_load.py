@@ -142,7 +142,8 @@ connections:
     [
         "listen: localhost",
         "listen: 127.0.0.1:99999",
-        "database: postgresql://soar@db/soar",
+        "database: postgresql://soar@db",
+        "database: mysql://soar@db/soar",
         "database: sqlite:///",
         "public_url: soar.example.com",
         "execution: {timeout: -1s}",
