@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-# Two workers: the real parts (gateway, identity provider, tracker) of one file of tests stay with one worker.
-SPREAD := -n 2 --dist loadfile
+# More workers than two cores: many tests wait for other processes. The real parts (gateway, identity provider, tracker,
+# database) of one file of tests stay with one worker.
+SPREAD := -n 3 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-parts test-crash test-long check bench bench-scale reference format lock wheel clean venv

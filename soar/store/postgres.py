@@ -35,6 +35,7 @@ MIGRATION: Final = 600_000
 """Milliseconds that an upgrade of the schema may take."""
 IDLE: Final = 2_000
 """Milliseconds in which a transaction has to go on: who is frozen for longer has written nothing."""
+_QUEUE: Final = "queue: "
 _PREPARED: Final = 512
 _PROBE_BYTES: Final = 65_536
 _REMEDIES: Final = (
@@ -181,7 +182,15 @@ class PostgresDatabase:
         return None
 
     def prepare(self, connection: Any) -> None:
+        """All processes of a database have the same queue: the one that was named when its tables were made."""
         schema.prepare(self, connection)
+        asked = self._options.queue
+        found = connection.execute("SELECT name FROM counters WHERE name LIKE ? LIMIT 1", (f"{_QUEUE}%",)).fetchone()
+        made = asked if found is None else str(found[0]).removeprefix(_QUEUE)
+        if made != asked:
+            raise ConfigError(
+                f"postgres.queue: {self.label} was made with '{made}', not '{asked}': write that, or take a new one"
+            )
 
     def tables(self, connection: Any) -> set[str]:
         sql = "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
@@ -203,6 +212,7 @@ class PostgresDatabase:
     def install(self, connection: Any) -> None:
         """Whatever stands beside the tables: the queue's."""
         self.jobs.queue.install(connection.raw)
+        connection.execute("INSERT INTO counters (name, value) VALUES (?, 1)", (f"{_QUEUE}{self.jobs.queue.name}",))
 
     def probe(self, connection: Any) -> None:
         connection.raw.execute("SAVEPOINT probe")

@@ -69,6 +69,7 @@ def running(cluster: Cluster) -> list[tuple[Any, ...]]:
 async def test_s20_s38_a_worker_that_was_frozen_writes_and_sends_nothing_when_it_wakes(
     cluster: Cluster, target: Recorder, http: aiohttp.ClientSession
 ) -> None:
+    cluster.configure(cluster.config + "execution: {side_by_side: 10}\n")  # so that all three have something to do
     await cluster.start_with(2)
     slow = asyncio.Event()
 

@@ -23,7 +23,7 @@ from tests.crash.playbooks import CHANGES
 
 POINTS = 60
 """Kill points of the short run; the long one takes all."""
-POINTS_ON_POSTGRESQL = 16
+POINTS_ON_POSTGRESQL = 10
 """Each life is some seconds longer there."""
 SIDE_BY_SIDE = 10
 """Deployments at one time: most of their time they wait."""
