@@ -81,6 +81,9 @@ class Database(Protocol):
     def install(self, connection: Connection) -> None:
         """Make what stands beside the tables."""
 
+    def made(self, connection: Connection) -> None:
+        """The tables are there: remember in them what was chosen for good."""
+
     def prepare(self, connection: Connection) -> None:
         """Give an empty database its tables; refuse one with another schema.
 

@@ -212,6 +212,8 @@ class PostgresDatabase:
     def install(self, connection: Any) -> None:
         """Whatever stands beside the tables: the queue's."""
         self.jobs.queue.install(connection.raw)
+
+    def made(self, connection: Any) -> None:
         connection.execute("INSERT INTO counters (name, value) VALUES (?, 1)", (f"{_QUEUE}{self.jobs.queue.name}",))
 
     def probe(self, connection: Any) -> None:

@@ -42,6 +42,9 @@ class Home(Protocol):
     def install(self, connection: Any) -> None:
         """Make what stands beside the tables."""
 
+    def made(self, connection: Any) -> None:
+        """The tables are there: remember in them what was chosen for good."""
+
 
 def prepare(home: Home, connection: Connection) -> None:
     """Fill an empty database; refuse one with another schema."""
@@ -104,6 +107,7 @@ def _create(home: Home, connection: Connection) -> None:
     for statement in statements(shared=home.shared):
         connection.execute(statement)
     home.install(connection)
+    home.made(connection)
     connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
     connection.execute(f"INSERT INTO alembic_version VALUES ('{REVISIONS[-1]}')")
 

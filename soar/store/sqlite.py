@@ -120,6 +120,9 @@ class SqliteDatabase:
     def install(self, connection: Any) -> None:
         """There is nothing beside the tables."""
 
+    def made(self, connection: Any) -> None:
+        """There was nothing to choose."""
+
     def probe(self, connection: Any) -> None:
         free = os.statvfs(self.path.parent)
         if free.f_bavail * free.f_frsize < _FREE_BYTES:
