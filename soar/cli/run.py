@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json as json_
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,6 +19,7 @@ from soar.errors import Conflict, NotFound, StoreBusy
 from soar.model.actor import Actor
 from soar.model.execution import FINAL, Execution, ExecutionMode, StepExecution
 from soar.runtime import Asked, Runtime
+from soar.telemetry import configure_logging
 from soar.web import views
 
 WATCH: Final = 0.2
@@ -64,6 +66,7 @@ async def _run(
     playbook: str, alert: dict[str, Any], inputs: dict[str, str], mode: ExecutionMode, config: Config, json: bool
 ) -> int:
     runtime = await Runtime.build(load_settings(config))
+    configure_logging(runtime.masker.mask, level="warning", stream=sys.stderr)  # stdout is for what was asked
     if playbook not in runtime.loaded.playbooks:
         await runtime.store.close()
         raise NotFound(f"there is no playbook '{playbook}'; `soar playbooks list` shows them")
