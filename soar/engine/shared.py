@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -17,7 +18,7 @@ from soar.engine.bells import Bells
 from soar.engine.membership import BEAT, Shared
 from soar.engine.registrar import EVERY
 from soar.engine.worker import NOT_YET, SWEEP, Engine
-from soar.errors import StoreError
+from soar.errors import CommitUnknown, StoreError
 from soar.ids import new_id
 from soar.model.alert import Alert
 from soar.model.execution import Execution
@@ -135,7 +136,7 @@ class SharedEngine(Engine):
         taken = None
         try:
             asked = Asked(execution_id, job_id, self._clock.now(), suspect)
-            taken = await self._store.executions.take(asked)
+            taken = await self._taken(asked)
         finally:
             if taken is None:
                 self._quarantine.clear(execution_id)
@@ -143,6 +144,15 @@ class SharedEngine(Engine):
         if taken is not None:
             await self._carried(taken)
         return taken is not None
+
+    async def _taken(self, asked: Asked) -> Taken | None:
+        """What was taken up by that; asked once more when the answer was lost, which is nobody's death (S41)."""
+        while True:
+            try:
+                return await self._store.executions.take(asked)
+            except CommitUnknown as error:
+                log.warning("asked once more to take up", execution=asked.execution_id, reason=str(error))
+                asked = replace(asked, again=True)
 
     async def _carried(self, taken: Taken) -> None:
         execution = taken.execution

@@ -249,8 +249,8 @@ class Engine:
         moved = True
         try:
             moved = await work
-        except LeaseLost:
-            log.warning("execution has another owner", execution=execution_id)
+        except LeaseLost as error:
+            log.warning("execution has another owner", execution=execution_id, reason=str(error))
         except StoreUnavailable as error:
             log.warning("execution put back", execution=execution_id, reason=str(error))
         except Exception as error:

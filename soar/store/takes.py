@@ -15,13 +15,14 @@ JOBLESS: Final = "job_id IS NULL AND (state IN ('queued', 'running') OR state = 
 """What has to have a job, and has none; the index says it in these very words."""
 _TAKE: Final = (
     "UPDATE executions SET state = 'running', awaiting = NULL, due_at = NULL, epoch = epoch + 1,"
-    " takes = CASE WHEN taken_at_epoch = epoch THEN takes + 1 ELSE 1 END, taken_at_epoch = epoch + 1 FROM (VALUES "
+    " takes = CASE WHEN taken_at_epoch = epoch THEN takes + 1 - v.column5 ELSE 1 END, taken_at_epoch = epoch + 1"
+    " FROM (VALUES "
 )
-_ROW: Final = "(?, ?, ?, ?)"
+_ROW: Final = "(?, ?, ?, ?, ?)"
 _TAKEN: Final = (
     ") AS v WHERE executions.id = v.column1 AND executions.job_id = v.column2"
     " AND (state IN ('queued', 'running') OR state = 'parked' AND due_at <= v.column3)"
-    " AND (v.column4 = 1 OR takes = 0 OR taken_at_epoch <> epoch)"
+    " AND (v.column4 = 1 OR v.column5 = 1 OR takes = 0 OR taken_at_epoch <> epoch)"
     " RETURNING takes, EXISTS (SELECT 1 FROM signals WHERE execution_id = executions.id AND taken = 0),"
     f" {', '.join(rows.EXECUTION)}"
 )
@@ -36,6 +37,8 @@ class Asked:
     now: Millis
     suspect: bool = False
     """Also one that was taken up before and has written nothing since."""
+    again: bool = False
+    """The answer to this very question was lost: if it was taken up by that, nobody has died of it (S24, S41)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Taken:
 
 def take_up(connection: Connection, asked: Sequence[Asked]) -> list[Taken | None]:
     """Each, if that job is still the one that is to take it up; None where it is not (S39)."""
-    given = [(one.execution_id, one.job_id, one.now, int(one.suspect)) for one in asked]
+    given = [(one.execution_id, one.job_id, one.now, int(one.suspect), int(one.again)) for one in asked]
     found: dict[str, Taken] = {}
     for row in rows.returned(connection, _TAKE, _ROW, _TAKEN, given):
         execution = rows.execution(row[2:])

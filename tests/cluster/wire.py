@@ -38,7 +38,8 @@ class Wire:
             asyncio.create_task(self._pass(from_server, writer, swallows=True)),
         ]
         try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            with suppress(asyncio.CancelledError):  # the wire is taken away; streams do not expect it of a callback
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for one in both:
                 one.cancel()
